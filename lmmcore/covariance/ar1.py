@@ -1,0 +1,122 @@
+"""First-order autoregressive residuals: correlation rho^|t - s| between whole-number times.
+
+Gaps are allowed: the correlation over a gap of d is rho^d, as in nlme's corAR1(form = ~ time | subject).
+Let g be the greatest common divisor of all gaps (2 for ages 8, 10, 12, 14). The process is then observed on
+a grid of step g, and its correlation phi = rho^g over one step is the parameter, on the unbounded scale
+z = artanh(phi). A negative phi is allowed for any g; rho is reported as sign(phi) |phi|^(1/g).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmmcore.errors import DataError
+from lmmcore.moments.serial import Combination, Gaps
+
+# Starting values of phi: the deviance can have a second local optimum near 1.
+STARTS = (-0.4, 0.0, 0.3, 0.6, 0.85)
+# 1 - |rho| below which rho has run to the boundary.
+AT_ONE = 1e-6
+# Beyond this z the correlation is 1 to thirteen digits and R is singular.
+LARGEST_Z = 15.0
+
+
+@dataclass(frozen=True)
+class AR1:
+    """AR(1) residuals over the whole-number column `time`.
+
+    subject : grouping column; by default the innermost random grouping factor.
+    """
+
+    time: str
+    subject: str | None = None
+
+    type = "ar1"
+    parameter_names = ("rho",)
+
+    def check(self, times: np.ndarray) -> None:
+        """Raise DataError unless times : (n,) are whole numbers."""
+        fractional = np.flatnonzero(times != np.round(times))
+        if len(fractional):
+            raise DataError(
+                f"AR1 needs whole-number times, but {self.time!r} has {times[fractional[0]]:g}: for "
+                f"irregular times use CAR1({self.time!r}), whose correlation is a function of any distance "
+                "in time, or number the visits 1, 2, 3, ... if they are equally spaced."
+            )
+
+    def bind(self, gaps: Gaps) -> BoundAR1:
+        """The structure for the gaps of one data set."""
+        step = int(np.gcd.reduce(gaps.sizes.astype(np.int64))) if len(gaps.sizes) else 1
+        return BoundAR1(step, gaps.sizes / step, gaps.counts)
+
+
+@dataclass(frozen=True)
+class BoundAR1:
+    """AR(1) on a grid of `step` units of time; sizes, counts : (G,) distinct gaps in steps, and pairs."""
+
+    step: int
+    sizes: np.ndarray
+    counts: np.ndarray
+
+    def combination(self, z: np.ndarray) -> Combination:
+        """Coefficients of F, C_d, K_d + K_d', P_d (lmmcore.moments.serial) as functions of z : (1,)."""
+        unit = np.tanh(np.clip(z[0], -LARGEST_Z, LARGEST_Z))
+        phi, by_unit, by_unit2 = power(unit, self.sizes)
+        slope, bend = 1 - unit**2, -2 * unit * (1 - unit**2)
+        first = by_unit * slope
+        second = by_unit2 * slope**2 + by_unit * bend
+        e = 1 - phi**2
+        value = np.array([np.ones_like(phi), -phi, phi**2]) / e
+        by_phi = np.array([2 * phi, -(1 + phi**2), 2 * phi]) / e**2
+        by_phi2 = np.array([2 + 6 * phi**2, -(6 * phi + 2 * phi**3), 2 + 6 * phi**2]) / e**3
+        log_by_phi = -2 * phi * self.counts / e
+        log_by_phi2 = -2 * (1 + phi**2) * self.counts / e**2
+        return Combination(
+            np.concatenate([[1.0], value.ravel()]),
+            np.concatenate([[0.0], (by_phi * first).ravel()])[None],
+            np.concatenate([[0.0], (by_phi2 * first**2 + by_phi * second).ravel()])[None, None],
+            float(self.counts @ np.log(e)),
+            np.array([log_by_phi @ first]),
+            np.array([[log_by_phi2 @ first**2 + log_by_phi @ second]]),
+        )
+
+    def natural(self, z: np.ndarray) -> np.ndarray:
+        """(rho,) from z."""
+        phi = np.tanh(z)
+        return np.sign(phi) * np.abs(phi) ** (1 / self.step)
+
+    @property
+    def independence(self) -> np.ndarray:
+        """z without any correlation."""
+        return np.zeros(1)
+
+    def starts(self) -> list[np.ndarray]:
+        """Values of z to try first."""
+        return [np.arctanh([phi]) for phi in STARTS]
+
+    def at_boundary(self, natural: np.ndarray) -> list[str]:
+        """Phrases for a correlation of 1 or -1."""
+        rho = float(natural[0])
+        return [f"rho is {np.sign(rho):.0f}"] if 1 - abs(rho) < AT_ONE else []
+
+    def correlation(
+        self, natural: np.ndarray, times: np.ndarray, others: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Correlations : (..., a, b) between times : (..., a) and others : (..., b), by default the same.
+
+        Off the grid of the data the sign of a negative rho is that of the nearest step.
+        """
+        others = times if others is None else others
+        distance = np.abs(times[..., :, None] - others[..., None, :])
+        size = np.abs(natural[0]) ** distance
+        return size if natural[0] >= 0 else size * np.where(np.round(distance / self.step) % 2, -1, 1)
+
+
+def power(base: float, exponents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """base^d and its first two derivatives by the base, for whole d >= 1, also at 0."""
+    d = exponents
+    first = d * base ** (d - 1)
+    second = np.where(d > 1, d * (d - 1) * base ** np.maximum(d - 2, 0), 0.0)
+    return base**d, first, second

@@ -1,0 +1,1 @@
+"""Formulas: text -> terms (`parse`), terms + rows -> columns (`design`)."""

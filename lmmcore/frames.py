@@ -1,0 +1,169 @@
+"""The tables of a fit, in the columns of broom (tidy, glance, augment) and lme4 (varcorr, ranef)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lmmcore.data import Factor, to_frame
+from lmmcore.inference.satterthwaite import satterthwaite
+from lmmcore.residuals import fitted_values, normalized_residuals
+from lmmcore.solution import Blups, Solution
+
+if TYPE_CHECKING:
+    from lmmcore.result import Fit
+
+DF_METHODS = ("satterthwaite", "residual", "asymptotic")
+
+
+def degrees_of_freedom(solution: Solution, contrasts: np.ndarray, method: str) -> np.ndarray:
+    """Denominator degrees of freedom of contrasts : (k, p) of beta; ValueError for an unknown method."""
+    if method == "satterthwaite":
+        rotated = contrasts @ solution.model.coordinates.fixed
+        return satterthwaite(solution.optimum, rotated, solution.nu)
+    if method == "residual":
+        return np.full(len(contrasts), float(solution.model.n - solution.model.p))
+    if method == "asymptotic":
+        return np.full(len(contrasts), np.inf)
+    raise ValueError(f"df is {method!r}, but must be one of {', '.join(map(repr, DF_METHODS))}.")
+
+
+def t_interval(
+    estimate: np.ndarray, se: np.ndarray, df: np.ndarray, conf_level: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Limits estimate -/+ t se; ValueError unless 0 < conf_level < 1."""
+    from scipy.special import stdtrit
+
+    if not 0 < conf_level < 1:
+        raise ValueError(f"conf_level is {conf_level!r}, but must lie between 0 and 1.")
+    half = stdtrit(np.minimum(df, 1e300), (1 + conf_level) / 2) * se
+    return estimate - half, estimate + half
+
+
+def tidy(solution: Solution, effects: str, df: str, conf_level: float) -> Any:
+    """One row a fixed effect."""
+    from scipy.special import stdtr
+
+    if effects != "fixed":
+        raise ValueError(f"effects is {effects!r}, but must be 'fixed'; varcorr() and ranef() give the rest.")
+    estimate = solution.beta
+    se = np.sqrt(np.diag(solution.vcov))
+    degrees = degrees_of_freedom(solution, np.eye(len(estimate)), df)
+    statistic = estimate / se
+    low, high = t_interval(estimate, se, degrees, conf_level)
+    p = len(estimate)
+    return to_frame(
+        {
+            "effect": ["fixed"] * p,
+            "group": [None] * p,
+            "term": list(solution.model.terms),
+            "estimate": estimate,
+            "std_error": se,
+            "statistic": statistic,
+            "df": degrees,
+            "p_value": 2 * stdtr(np.minimum(degrees, 1e300), -np.abs(statistic)),
+            "conf_low": low,
+            "conf_high": high,
+        },
+        solution.model.table.backend,
+    )
+
+
+def varcorr(solution: Solution) -> Any:
+    """Variances and covariances of the random effects, then the residual variance."""
+    rows: list[tuple[str, str | None, str | None, float, float | None, float | None]] = []
+    covariance = solution.sigma2 * solution.psi
+    for block in solution.model.blocks:
+        named = list(zip(block.names, block.columns, strict=True))
+        for name, place in named:
+            variance = float(covariance[place, place])
+            rows.append((block.group, name, None, variance, variance**0.5, None))
+        for second, (name2, place2) in enumerate(named):
+            for name1, place1 in named[:second]:
+                between = float(covariance[place1, place2])
+                scale = float(np.sqrt(covariance[place1, place1] * covariance[place2, place2]))
+                correlation = max(-1.0, min(1.0, between / scale)) if scale > 0 else float("nan")
+                rows.append((block.group, name1, name2, between, None, correlation))
+    rows.append(("Residual", None, None, solution.sigma2, solution.sigma2**0.5, None))
+    names = ("group", "term1", "term2", "covariance", "sd", "correlation")
+    columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    return to_frame(columns, solution.model.table.backend)
+
+
+def ranef(solution: Solution, predicted: Blups) -> Any:
+    """One row a level and random effect."""
+    effects, levels = solution.model.effects, solution.model.grouping.levels
+    q, N = predicted.effects.shape
+    spread = predicted.spread[np.arange(q), np.arange(q)]
+    group = solution.model.blocks[0].group if solution.model.blocks else ""
+    shown = levels if q else ()
+    return to_frame(
+        {
+            "group": [group] * (q * N),
+            "level": [level for level in shown for _ in range(q)],
+            "term": list(effects) * len(shown),
+            "estimate": predicted.effects.T.ravel(),
+            "std_error": np.sqrt(np.maximum(spread, 0)).T.ravel(),
+        },
+        solution.model.table.backend,
+    )
+
+
+def group_sizes(solution: Solution) -> dict[str, int]:
+    """Levels of the grouping factor, {} if the rows are independent."""
+    model = solution.model
+    if model.blocks:
+        return {model.blocks[0].group: len(model.rows.starts)}
+    if model.spec.residual is not None and model.spec.residual.subject is not None:
+        return {model.spec.residual.subject: len(model.rows.starts)}
+    return {}
+
+
+def glance(fit: Fit) -> Any:
+    """One row: criteria with the n they used, sigma, rows, certificate."""
+    information = fit.information()
+    solution = fit.solution
+    return to_frame(
+        {
+            "method": [fit.method],
+            "nobs": [fit.nobs],
+            "subjects": [len(solution.model.rows.starts)],
+            "npar": [fit.npar],
+            "sigma": [fit.sigma],
+            "loglik": [fit.loglik],
+            "deviance": [fit.deviance],
+            "aic": [information.aic],
+            "aicc": [information.aicc],
+            "bic": [information.bic],
+            "n_aicc": [information.n_aicc],
+            "n_bic": [information.n_bic],
+            "df_residual": [solution.model.n - solution.model.p],
+            "converged": [fit.certificate.converged],
+            "singular": [fit.certificate.singular],
+        },
+        solution.model.table.backend,
+    )
+
+
+def augment(fit: Fit) -> Any:
+    """The rows used, in the order of the data, with fitted values and residuals."""
+    solution = fit.solution
+    model = solution.model
+    columns: dict[str, Any] = {}
+    for name, column in model.table.columns.items():
+        columns[name] = (
+            np.array(column.levels, dtype=object)[column.codes] if isinstance(column, Factor) else column
+        )
+    population, subject = fitted_values(solution, fit.blups)
+    residual = model.rows.y - subject
+    normalized = normalized_residuals(solution, model.rows.y - population)
+    made = {
+        "fitted": subject,
+        "fitted_population": population,
+        "residual": residual,
+        "residual_pearson": residual / fit.sigma,
+        "residual_normalized": normalized,
+    }
+    columns |= {name: model.rows.unsorted(values) for name, values in made.items()}
+    return to_frame(columns, model.table.backend)

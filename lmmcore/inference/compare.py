@@ -1,0 +1,153 @@
+"""Compare fitted models: the ladder of information criteria, and tests of every nested pair."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lmmcore.errors import FitError
+from lmmcore.inference.chibar import ChiBar, chi_square, cone_weights, half_space
+from lmmcore.inference.cone import cone_information
+from lmmcore.inference.nesting import Step, step
+
+if TYPE_CHECKING:
+    from lmmcore.result import Fit
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """ladder : a dict a model, lowest AIC first (model, formula, npar, loglik, deviance, aic, aicc, bic,
+    delta, weight). tests : a dict a nested pair (null, alternative, statistic, df, distribution, p_value,
+    p_value_naive), the naive p from chi-square with df parameters."""
+
+    ladder: list[dict[str, Any]]
+    tests: list[dict[str, Any]]
+
+    def __str__(self) -> str:
+        lines = [f"{'model':<28}{'npar':>5}{'loglik':>13}{'AIC':>11}{'AICc':>11}{'BIC':>11}{'weight':>9}"]
+        for row in self.ladder:
+            lines.append(
+                f"{row['model']:<28}{row['npar']:>5}{row['loglik']:>13.3f}{row['aic']:>11.2f}"
+                f"{row['aicc']:>11.2f}{row['bic']:>11.2f}{row['weight']:>9.3f}"
+            )
+        for test in self.tests:
+            lines.append(
+                f"{test['null']} in {test['alternative']}: LRT {test['statistic']:.3f}, "
+                f"p = {test['p_value']:.4g} ({test['distribution']}), naive p = {test['p_value_naive']:.4g}"
+            )
+        return "\n".join(lines)
+
+
+def compare(*fits: Fit | Mapping[str, Fit]) -> Comparison:
+    """Compare fits of the same rows by the same method; a mapping gives them names (else their formulas).
+
+    Raises FitError if the fits use different rows or methods, or are REML fits with different fixed parts.
+    """
+    named = _named(fits)
+    _check_comparable(list(named.values()))
+    lowest = min(fit.aic for fit in named.values())
+    relative = {name: np.exp((lowest - fit.aic) / 2) for name, fit in named.items()}
+    total = sum(relative.values())
+    ladder = [
+        {
+            "model": name,
+            "formula": fit.formula,
+            "npar": fit.npar,
+            "loglik": fit.loglik,
+            "deviance": fit.deviance,
+            "aic": fit.aic,
+            "aicc": fit.aicc,
+            "bic": fit.bic,
+            "delta": fit.aic - lowest,
+            "weight": float(relative[name] / total),
+        }
+        for name, fit in sorted(named.items(), key=lambda item: (item[1].aic, item[0]))
+    ]
+    by_size = sorted(named, key=lambda name: (named[name].npar, name))
+    tests = [
+        _test(name, other, named[name], named[other], found)
+        for position, name in enumerate(by_size)
+        for other in by_size[position + 1 :]
+        if (found := step(named[name].solution.model, named[other].solution.model)) is not None
+    ]
+    return Comparison(ladder, tests)
+
+
+def _named(fits: tuple[Fit | Mapping[str, Fit], ...]) -> dict[str, Fit]:
+    named: dict[str, Fit] = {}
+    for entry in fits:
+        pairs = entry.items() if isinstance(entry, Mapping) else [(_label(entry), entry)]
+        for name, fit in pairs:
+            if name in named:
+                raise FitError(f"Two of the models are called {name!r}; pass a mapping with distinct names.")
+            named[name] = fit
+    if not named:
+        raise FitError("There is no model to compare; pass at least one fit.")
+    return named
+
+
+def _label(fit: Fit) -> str:
+    residual = fit.solution.model.spec.residual
+    return fit.formula if residual is None else f"{fit.formula} + {residual.type}({residual.time})"
+
+
+def _check_comparable(fits: list[Fit]) -> None:
+    first = fits[0]
+    for fit in fits[1:]:
+        if fit.method != first.method:
+            raise FitError(
+                "Some of the models were fitted by REML and some by ML; fit all by the same method."
+            )
+        mine, others = fit.solution.model, first.solution.model
+        same = fit.nobs == first.nobs and np.array_equal(
+            mine.rows.unsorted(mine.rows.y), others.rows.unsorted(others.rows.y)
+        )
+        if not same:
+            raise FitError(
+                f"The models use different rows ({first.nobs} and {fit.nobs}) or responses, so that their "
+                "likelihoods are not comparable; drop the rows with missing values before fitting."
+            )
+        if fit.method == "REML" and mine.fixed.atoms != others.fixed.atoms:
+            raise FitError(
+                "REML likelihoods of models with different fixed effects are not comparable (they belong to "
+                'different contrasts of the data); fit both with method="ML".'
+            )
+
+
+def _test(name: str, other: str, null: Fit, alternative: Fit, found: Step) -> dict[str, Any]:
+    df = alternative.npar - null.npar
+    # Both optima are exact to 1e-9 or so; a smaller difference is rounding.
+    statistic = max(0.0, 2 * (alternative.loglik - null.loglik))
+    distribution = null_distribution(null, alternative, found)
+    return {
+        "null": name,
+        "alternative": other,
+        "statistic": statistic,
+        "df": df,
+        "distribution": str(distribution),
+        "p_value": distribution.p_value(statistic),
+        "p_value_naive": chi_square(df).p_value(statistic),
+    }
+
+
+def null_distribution(null: Fit, alternative: Fit, found: Step) -> ChiBar:
+    """Distribution of the likelihood ratio under the null, by the cone the alternative adds.
+
+    Exact asymptotics while at most one direction is bounded (one new variance, alone or with its
+    covariances); otherwise the weights of the cone are simulated in the metric of the information at
+    the null. A null that itself stands on the boundary makes all of this approximate.
+    """
+    free = found.fixed + found.residual + found.merged
+    sizes = [len(new) for _, new in found.grown]
+    for (block, _), size in zip(found.grown, sizes, strict=True):
+        free += (len(block.columns) - size) * size  # covariances of new with old effects
+    if not sizes:
+        return chi_square(free)
+    if sizes == [1]:
+        return half_space(free)
+    weights = cone_weights(cone_information(null.solution, alternative.solution.model, found), sizes)
+    degrees = [free + index for index, weight in enumerate(weights) if weight > 0]
+    return ChiBar(tuple(degrees), tuple(float(weight) for weight in weights if weight > 0), simulated=True)

@@ -1,0 +1,96 @@
+"""A certificate of convergence: facts about the optimum, and one sentence that says them.
+
+At a singular Psi the gradient by Lambda vanishes whether or not the point is an optimum.  What decides
+there is the cone condition D* Psi = 0 and D* >= 0 with D* the derivative of the deviance by Psi.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmmcore.likelihood.newton import Optimum, newton_step
+
+GAIN = 1e-6  # log-likelihood still to gain that counts as converged
+CONE = 1e-4  # most negative curvature by Psi, in deviance, that counts as none
+FLAT = 1e-7  # scaled curvature below which a parameter is not determined by the data
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Whether and how the optimum was reached.
+
+    scaled_gradient : largest |gradient| over the free parameters in units of their standard errors.
+    smallest_eigenvalue : of the Hessian on the free parameters, scaled to unit diagonal.
+    boundary : one phrase a parameter that stands on the boundary of its space.
+    gain_left : log-likelihood that a further Newton step promises.
+    evaluations : evaluations of the deviance that the search took.
+    """
+
+    converged: bool
+    scaled_gradient: float
+    smallest_eigenvalue: float
+    boundary: tuple[str, ...]
+    gain_left: float
+    evaluations: int
+    sentence: str
+
+    @property
+    def singular(self) -> bool:
+        """Whether an estimate stands on the boundary of its parameter space."""
+        return bool(self.boundary)
+
+
+def free_parameters(optimum: Optimum) -> np.ndarray:
+    """(m,) booleans: entries of Lambda in columns that are not zero, and the parameters of R."""
+    theta, objective = optimum.evaluation.theta, optimum.objective
+    free = np.ones(len(theta), dtype=bool)
+    columns = np.array([column for _, column in objective.covariance.entries], dtype=int)
+    for column in set(columns.tolist()):
+        mine = np.flatnonzero(columns == column)
+        free[mine] = np.any(theta[mine] != 0)
+    return free
+
+
+def certify(optimum: Optimum, boundary: tuple[str, ...]) -> Certificate:
+    """State the facts of the optimum; boundary : phrases in the user's terms."""
+    evaluation = optimum.evaluation
+    free = free_parameters(optimum)
+    gradient = evaluation.gradient[free]
+    hessian = evaluation.hessian[np.ix_(free, free)]
+    gain, scaled, smallest = 0.0, 0.0, 1.0
+    if free.any():
+        scale = 1 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-12))
+        scaled = float(np.max(np.abs(gradient) * scale))
+        smallest = float(np.linalg.eigvalsh(hessian * np.outer(scale, scale))[0])
+        gain = newton_step(gradient, hessian)[1] / 2
+    cone = _cone_violation(optimum)
+    converged = gain < GAIN and smallest > FLAT and cone > -CONE
+    sentence = _sentence(converged, gain, smallest, cone, boundary)
+    return Certificate(converged, scaled, smallest, boundary, gain, optimum.evaluations, sentence)
+
+
+def _cone_violation(optimum: Optimum) -> float:
+    """Most negative curvature of the deviance by Psi within a block (0 if none)."""
+    cone = optimum.evaluation.cone
+    lowest = 0.0
+    for block in optimum.objective.covariance.blocks:
+        lowest = min(lowest, float(np.linalg.eigvalsh(cone[np.ix_(block, block)])[0]))
+    return lowest
+
+
+def _sentence(converged: bool, gain: float, smallest: float, cone: float, boundary: tuple[str, ...]) -> str:
+    if converged:
+        gained = f"a further step would gain {gain:.1g} units of log-likelihood" if gain else "it is exact"
+        if boundary:
+            return f"Converged on the boundary: {'; '.join(boundary)}; {gained}."
+        return f"Converged: {gained}, and the curvature is positive in every direction."
+    if smallest <= FLAT:
+        return (
+            "Not converged: the data do not determine all covariance parameters (the likelihood is flat or "
+            f"not concave in some direction, scaled curvature {smallest:.1g}); fit a simpler covariance."
+        )
+    if gain >= GAIN:
+        return f"Not converged: a further step promises {gain:.2g} units of log-likelihood."
+    return f"Not converged: a zero variance would grow (curvature {cone:.2g} by the variance)."

@@ -1,0 +1,179 @@
+"""Coordinates in which the digits survive and the user's units do not matter.
+
+The likelihood is invariant when columns of X are combined among themselves, likewise the columns of one
+correlated random term, and when y is shifted along X.  So, before any product of columns is made,
+
+- columns of X are centred where the constant lies in the span of X, those of a random term where the term has
+  an intercept: y near 1e6 or calendar years as time otherwise cost all digits;
+- y is replaced by its residuals from least squares;
+
+and the moments are then rotated to X'X = n I and to a mean A_i of I within each random term.  `Coordinates`
+keeps what it takes to go back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmmcore.errors import DataError, FitError
+from lmmcore.moments.subjects import gram, is_one
+
+# A column of X is dropped if this part or less of its length is left outside the columns before it.
+DEPENDENT = 1e-7
+# Below this a Gram matrix cannot tell (its entries are squares): the rows decide.
+DOUBTFUL = 1e-4
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """From the model's coordinates back to the user's.
+
+    kept : indices of the columns of X that are estimated, leftmost of dependent ones.
+    fixed : (p, p); beta = origin + fixed @ beta_internal.
+    origin : (p,).
+    random : (q, q); b = random @ b_internal.
+    """
+
+    kept: tuple[int, ...]
+    fixed: np.ndarray
+    origin: np.ndarray
+    random: np.ndarray
+
+    @property
+    def log_det_fixed(self) -> float:
+        """log|det fixed|; the restricted deviance of the user's X is the internal one minus twice this."""
+        return float(np.linalg.slogdet(self.fixed)[1])
+
+
+@dataclass(frozen=True)
+class Centred:
+    """Columns of X, Z and y after centring: X_centred = X @ fixed, Z_centred = Z @ random.
+
+    y = X_centred @ origin + y_residual.
+    """
+
+    X: list[np.ndarray]
+    Z: list[np.ndarray]
+    y: np.ndarray
+    kept: tuple[int, ...]
+    fixed: np.ndarray
+    origin: np.ndarray
+    random: np.ndarray
+
+
+def centre(
+    X: Sequence[np.ndarray],
+    Z: Sequence[np.ndarray],
+    y: np.ndarray,
+    blocks: Sequence[Sequence[int]],
+) -> Centred:
+    """Centre the columns, drop dependent ones of X, and take least-squares residuals of y.
+
+    X, Z : columns (n,); an intercept is a broadcast 1.  blocks : columns of Z of each correlated term.
+    """
+    shifted: dict[int, tuple[np.ndarray, float]] = {}
+
+    def shift(column: np.ndarray) -> tuple[np.ndarray, float]:
+        if id(column) not in shifted:
+            mean = float(column.mean())
+            shifted[id(column)] = column - mean, mean
+        return shifted[id(column)]
+
+    constant = _constant(X)
+    columns, fixed = list(X), np.eye(len(X))
+    if constant is not None:
+        for index, column in enumerate(X):
+            # A column that makes up the constant itself stays as it is.
+            if constant[index] == 0:
+                columns[index], mean = shift(column)
+                fixed[:, index] -= mean * constant
+    kept = _independent(columns)
+    if constant is not None and np.any(constant[[i for i in range(len(X)) if i not in kept]]):
+        raise DataError("The fixed effects are linearly dependent in a way that leaves no constant column.")
+    columns = [columns[index] for index in kept]
+    fixed = fixed[np.ix_(kept, kept)]
+    origin = np.linalg.solve(gram(columns), [column @ y for column in columns]) if columns else np.empty(0)
+    residual = np.array(y, dtype=float)
+    for coefficient, column in zip(origin, columns, strict=True):
+        residual -= coefficient * column
+
+    z_columns, random = list(Z), np.eye(len(Z))
+    for block in blocks:
+        ones = [index for index in block if is_one(Z[index])]
+        for index in block:
+            if ones and index != ones[0]:
+                z_columns[index], mean = shift(Z[index])
+                random[ones[0], index] -= mean
+    return Centred(columns, z_columns, residual, tuple(kept), fixed, origin, random)
+
+
+def _constant(X: Sequence[np.ndarray]) -> np.ndarray | None:
+    """w : (p,) with X w = 1, from an intercept or a full set of indicators; None if there is none."""
+    for index, column in enumerate(X):
+        if is_one(column):
+            return np.eye(len(X))[index]
+    indicators = [index for index, column in enumerate(X) if np.array_equal(column, column.astype(bool))]
+    total = np.zeros(len(X[0]) if X else 0)
+    weights = np.zeros(len(X))
+    for index in indicators:  # the leftmost set of indicators that adds up to 1
+        if np.max(total + X[index], initial=0.0) <= 1:
+            total = total + X[index]
+            weights[index] = 1
+    return weights if indicators and total.min(initial=1.0) == 1 else None
+
+
+def _independent(columns: Sequence[np.ndarray]) -> list[int]:
+    """Indices of columns that are not combinations of earlier ones."""
+    matrix = gram(columns)
+    lengths = np.sqrt(np.diag(matrix))
+    kept: list[int] = []
+    for index, length in enumerate(lengths):
+        if length == 0:
+            continue
+        cross = matrix[kept, index] / (lengths[kept] * length)
+        inner = matrix[np.ix_(kept, kept)] / np.outer(lengths[kept], lengths[kept])
+        left = 1 - float(cross @ np.linalg.solve(inner, cross)) if kept else 1.0
+        if left < DOUBTFUL**2:
+            left = _share_outside([columns[i] for i in kept], columns[index]) ** 2
+        if left > DEPENDENT**2:
+            kept.append(index)
+    return kept
+
+
+def _share_outside(basis: Sequence[np.ndarray], column: np.ndarray) -> float:
+    """Part of a column's length that lies outside the span of basis, by orthogonal factorisation."""
+    matrix = np.column_stack([*(b / np.linalg.norm(b) for b in basis), column / np.linalg.norm(column)])
+    triangle = np.asarray(np.linalg.qr(matrix, mode="r"))
+    return float(abs(triangle[-1, -1]))
+
+
+def rotations(
+    S: np.ndarray, mean_A: np.ndarray, blocks: Sequence[Sequence[int]], names: Sequence[str], n: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(p, p) and (q, q) upper triangular rotations to X'X = n I and mean A_i = I within a block.
+
+    S : (p+1, p+1) moments of [X y]; mean_A : (q, q).  Raises FitError if the columns of a random term
+    are linearly dependent, naming it by names.
+    """
+    p = len(S) - 1
+    fixed = np.linalg.inv(np.linalg.cholesky(S[:p, :p])).T * np.sqrt(n) if p else np.empty((0, 0))
+    random = np.zeros_like(mean_A)
+    for block in blocks:
+        place = np.ix_(block, block)
+        part = mean_A[place]
+        lengths = np.sqrt(np.diag(part))
+        try:
+            lower = np.linalg.cholesky(part / np.outer(lengths, lengths)) if lengths.all() else None
+        except np.linalg.LinAlgError:
+            lower = None
+        if lower is None or np.diag(lower).min() < DEPENDENT**0.5:
+            listed = ", ".join(names[index] for index in block)
+            raise FitError(
+                f"The random effects {listed} of one term are linearly dependent (or one is always 0), so "
+                "that their variances cannot be told apart; drop one of them."
+            )
+        random[place] = np.linalg.inv(lower * lengths[:, None]).T
+    return fixed, random

@@ -1,0 +1,124 @@
+"""Moments under any residual covariance R_i(phi), written out as a matrix for each set of times.
+
+Subjects that share their times (and whatever else R depends on) share R: they form a cell. With
+G = R^-1, e_i = [X_i y_i] - Z_i h_i' and K = sum over the cell of Z_i H_i Z_i' + e_i W e_i',
+
+    A = Z'G Z, ...      A_r = -Z'G R_r G Z, ...      log|R|_r = tr(G R_r)
+
+and everything that is linear in a second derivative of R^-1 is a single contraction with Q = G K G:
+
+    sum tr(H A_rs) + <W, S_rs - ...> = 2 <R_r G R_s, Q> - <R_rs, Q>
+    log|R|_rs = tr(G R_rs) - tr(G R_r G R_s)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from lmmcore.moments.subjects import Subjects
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """R of each cell with its derivatives by m parameters.
+
+    value : (c, n, n); first : (m, c, n, n); second : (m, m, c, n, n).
+    """
+
+    value: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Cells with the same number of rows a subject and of subjects a cell.
+
+    rows : (c, s, n) row numbers; subjects : (c, s) subject numbers; U : (c, n, s, k) the rows of
+    [Z X y]; matrices : R of the cells as a function of phi.
+    """
+
+    subjects: np.ndarray
+    U: np.ndarray
+    matrices: Callable[[np.ndarray], Matrices]
+
+
+class DenseMoments:
+    """The moments of all batches at any phi; q columns of U are Z, the others are [X y]."""
+
+    def __init__(self, batches: Sequence[Batch], q: int, N: int) -> None:
+        self._batches = tuple(batches)
+        self._q, self._N = q, N
+        self._k = batches[0].U.shape[3]
+        # One evaluation asks for value, first and second derivatives at the same phi.
+        self._prepared = lru_cache(maxsize=2)(self._prepare)
+
+    def _prepare(self, phi: tuple[float, ...]) -> list[tuple[Batch, Matrices, np.ndarray, np.ndarray]]:
+        prepared = []
+        for batch in self._batches:
+            matrices = batch.matrices(np.array(phi))
+            inverse = np.linalg.inv(matrices.value)
+            c, n, s, k = batch.U.shape
+            whitened = (inverse @ batch.U.reshape(c, n, s * k)).reshape(batch.U.shape)
+            prepared.append((batch, matrices, inverse, whitened))
+        return prepared
+
+    def at(self, phi: np.ndarray) -> Subjects:
+        """The moments at phi : (m,)."""
+        log_r = 0.0
+        parts = []
+        for batch, matrices, _, whitened in self._prepared(tuple(phi)):
+            sign, log_det = np.linalg.slogdet(matrices.value)
+            log_r += float((np.where(sign > 0, log_det, np.nan)).sum()) * batch.subjects.shape[1]
+            parts.append((batch, batch.U, whitened))
+        return self._gathered(parts, log_r)
+
+    def first(self, phi: np.ndarray) -> list[Subjects]:
+        """The moments' derivative by each parameter."""
+        prepared = self._prepared(tuple(phi))
+        result = []
+        for r in range(len(phi)):
+            log_r = 0.0
+            parts = []
+            for batch, matrices, inverse, whitened in prepared:
+                c, n, s, k = batch.U.shape
+                slope = matrices.first[r]
+                log_r += float(np.einsum("cij,cji->", inverse, slope)) * s
+                parts.append((batch, whitened, -(slope @ whitened.reshape(c, n, s * k)).reshape(c, n, s, k)))
+            result.append(self._gathered(parts, log_r))
+        return result
+
+    def curvature(self, phi: np.ndarray, H: np.ndarray, h: np.ndarray, W: np.ndarray) -> np.ndarray:
+        """The part of the Hessian that is linear in second derivatives of R^-1 and log|R| : (m, m)."""
+        m, q = len(phi), self._q
+        total = np.zeros((m, m))
+        for batch, matrices, inverse, _ in self._prepared(tuple(phi)):
+            s = batch.subjects.shape[1]
+            Z, XY = batch.U[..., :q], batch.U[..., q:]
+            e = XY - np.einsum("cnsq,rqcs->cnsr", Z, h[:, :, batch.subjects])
+            K = np.einsum("cnsr,rt,cmst->cnm", e, W, e, optimize=True)
+            if q:
+                K += np.einsum("cnsa,abcs,cmsb->cnm", Z, H[:, :, batch.subjects], Z, optimize=True)
+            Q = inverse @ K @ inverse
+            GR = inverse @ matrices.first  # (m, c, n, n)
+            QR = Q @ matrices.first
+            total += 2 * np.einsum("rcij,tcji->rt", QR, GR) - s * np.einsum("rcij,tcji->rt", GR, GR)
+            total += np.einsum("rtcij,cji->rt", matrices.second, s * inverse - Q)
+        return (total + total.T) / 2
+
+    def _gathered(self, parts: Sequence[tuple[Batch, np.ndarray, np.ndarray]], log_r: float) -> Subjects:
+        """sum over rows of left (x) right for each subject, split into A, B and S."""
+        q, k, N = self._q, self._k, self._N
+        A, B = np.zeros((q, q, N)), np.zeros((k - q, q, N))
+        S = np.zeros((k - q, k - q))
+        for batch, left, right in parts:
+            flat = (-1, k - q)
+            S += left[..., q:].reshape(flat).T @ right[..., q:].reshape(flat)
+            if q:
+                A[:, :, batch.subjects] = np.einsum("cnsa,cnsb->abcs", left[..., :q], right[..., :q])
+                B[:, :, batch.subjects] = np.einsum("cnsr,cnsa->racs", left[..., q:], right[..., :q])
+        return Subjects(A, B, S, log_r)

@@ -1,0 +1,186 @@
+"""The moments of every subject: all that the likelihood needs of the rows.
+
+With U_i = [Z_i X_i y_i], q random effects, p fixed effects, r = p + 1 and N subjects,
+
+    A : (q, q, N)   A_i = Z_i'R_i^-1 Z_i
+    B : (r, q, N)   B_i = (Z_i'R_i^-1 [X_i y_i])'
+    S : (r, r)      sum_i [X_i y_i]'R_i^-1 [X_i y_i]
+    log_r           sum_i log|R_i|
+
+N stands last so that each operation of the likelihood is one long contiguous vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+# Subjects are grouped by equal A when that at least divides their number by this.
+WORTH_GROUPING = 4
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """Moments with one cell a subject."""
+
+    A: np.ndarray
+    B: np.ndarray
+    S: np.ndarray
+    log_r: float
+
+    @property
+    def counts(self) -> np.ndarray | float:
+        """Subjects in each cell."""
+        return 1.0
+
+    def quadratic(self, H: np.ndarray) -> np.ndarray:
+        """sum_i B_i H_i B_i' : (r, r) for H : (q, q, N)."""
+        r, q, _ = self.B.shape
+        return self.B.reshape(r, -1) @ np.einsum("abn,rbn->ran", H, self.B).reshape(r, -1).T
+
+    def project(self, M: np.ndarray) -> SubjectProjection:
+        """U_i = M_i B_i' of every subject, for M : (q, q, N)."""
+        return SubjectProjection(np.einsum("abn,rbn->ran", M, self.B))
+
+
+@dataclass(frozen=True)
+class SubjectProjection:
+    """U : (r, q, N), the projected moments M_i B_i' of each subject (transposed)."""
+
+    U: np.ndarray
+
+    def weighted(self, W: np.ndarray) -> np.ndarray:
+        """C_i = U_i W U_i' : (q, q, N) for W : (r, r)."""
+        r = len(self.U)
+        right = (W @ self.U.reshape(r, -1)).reshape(self.U.shape)
+        return np.einsum("ran,rbn->abn", self.U, right)
+
+    def forms(self, D: np.ndarray) -> np.ndarray:
+        """sum_i U_i' D_j U_i : (m, r, r) for D : (m, q, q)."""
+        r, q, N = self.U.shape
+        flat = self.U.reshape(r * q, N)
+        outer = (flat @ flat.T).reshape(r, q, r, q)
+        return np.einsum("jab,rasb->jrs", D, outer)
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """Moments with one cell a set of subjects whose A_i are equal (R = I).
+
+    T : (q, q, P, r, r), sum over the subjects of a pattern of B_i[., a] (x) B_i[., b]: the cost of
+    an evaluation depends on the number P of patterns and not on the number of subjects.
+    """
+
+    A: np.ndarray
+    T: np.ndarray
+    S: np.ndarray
+    log_r: float
+    counts: np.ndarray
+
+    def quadratic(self, H: np.ndarray) -> np.ndarray:
+        """sum_i B_i H_i B_i' : (r, r) for H : (q, q, P)."""
+        r = len(self.S)
+        return (H.reshape(-1) @ self.T.reshape(-1, r * r)).reshape(r, r)
+
+    def project(self, M: np.ndarray) -> PatternProjection:
+        """The same as for subjects, kept as sums over each pattern."""
+        return PatternProjection(M, self.T)
+
+
+@dataclass(frozen=True)
+class PatternProjection:
+    """M : (q, q, P) and T as above; U itself is never formed."""
+
+    M: np.ndarray
+    T: np.ndarray
+
+    def weighted(self, W: np.ndarray) -> np.ndarray:
+        """sum of U_i W U_i' over each pattern : (q, q, P)."""
+        q, _, P = self.M.shape
+        inner = (self.T.reshape(q * q * P, -1) @ W.reshape(-1)).reshape(q, q, P)
+        return np.einsum("acp,bdp,cdp->abp", self.M, self.M, inner)
+
+    def forms(self, D: np.ndarray) -> np.ndarray:
+        """sum_i U_i' D_j U_i : (m, r, r)."""
+        r = self.T.shape[-1]
+        sandwiched = np.einsum("acp,jab,bdp->jcdp", self.M, D, self.M)
+        return (sandwiched.reshape(len(D), -1) @ self.T.reshape(-1, r * r)).reshape(-1, r, r)
+
+
+def grouped(subjects: Subjects) -> Subjects | Patterns:
+    """Subjects with equal A as patterns, where that pays."""
+    q, _, N = subjects.A.shape
+    r = len(subjects.B)
+    # A random linear combination is a hash; equality is then checked exactly.
+    key = np.random.default_rng(0).random(q * q) @ subjects.A.reshape(q * q, N)
+    _, first, pattern = np.unique(key, return_index=True, return_inverse=True)
+    P = len(first)
+    if P * WORTH_GROUPING > N or not np.array_equal(subjects.A[:, :, first][:, :, pattern], subjects.A):
+        return subjects
+    order = np.argsort(pattern, kind="stable")
+    counts = np.bincount(pattern, minlength=P)
+    flat = subjects.B.reshape(r * q, N)[:, order]
+    T = np.empty((P, r * q, r * q))
+    for index, (end, count) in enumerate(zip(np.cumsum(counts), counts, strict=True)):
+        members = flat[:, end - count : end]
+        T[index] = members @ members.T
+    T = np.ascontiguousarray(T.reshape(P, r, q, r, q).transpose(2, 4, 0, 1, 3))
+    return Patterns(
+        np.ascontiguousarray(subjects.A[:, :, first]), T, subjects.S, subjects.log_r, counts.astype(float)
+    )
+
+
+class Products:
+    """Column products summed by a given rule, each distinct pair of columns made once.
+
+    Columns of Z are most often columns of X as well (the same array object), and an intercept is a
+    broadcast 1, so that a product with it is the other column.
+    """
+
+    def __init__(self, total: Callable[[np.ndarray], np.ndarray]) -> None:
+        self._total = total
+        self._known: dict[tuple[int, int], np.ndarray] = {}
+
+    def sum(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Sums of left * right : (N,)."""
+        key = (id(left), id(right)) if id(left) < id(right) else (id(right), id(left))
+        if key not in self._known:
+            self._known[key] = self._total(product(left, right))
+        return self._known[key]
+
+    def table(self, rows: Sequence[np.ndarray], columns: Sequence[np.ndarray]) -> np.ndarray:
+        """(len(rows), len(columns), N) of all sums."""
+        return np.array([[self.sum(row, column) for column in columns] for row in rows])
+
+
+def is_one(column: np.ndarray) -> bool:
+    """Whether the column is the constant 1 kept as a broadcast scalar."""
+    return column.strides == (0,)
+
+
+def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """left * right without work for an intercept."""
+    if is_one(left):
+        return right
+    return left if is_one(right) else left * right
+
+
+def gram(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """All inner products of the columns, each made once."""
+    size = len(columns)
+    result = np.empty((size, size))
+    for i in range(size):
+        for j in range(i + 1):
+            result[i, j] = result[j, i] = columns[i] @ columns[j]
+    return result
+
+
+def independent(Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], starts: np.ndarray) -> Subjects:
+    """Moments for R = I of rows sorted by subject; starts : (N,) first row of each subject."""
+    q, r, N = len(Z), len(XY), len(starts)
+    products = Products(lambda values: np.add.reduceat(values, starts))
+    A = products.table(Z, Z) if q else np.zeros((0, 0, N))
+    B = products.table(XY, Z) if q else np.zeros((r, 0, N))
+    return Subjects(A, B, gram(XY), 0.0)

@@ -1,0 +1,115 @@
+"""Predictions for new rows.
+
+level="population": X beta^. level="subject": X beta^ + Z b^, for a subject of the data; under a serial
+correlation the residuals of that subject carry forward, e^(t) = r(t, t_i) R_i^-1 e^_i, so that the prediction
+is the conditional expectation of the response. An unknown subject gets the population's prediction.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lmmcore.data import Table, interaction, read, to_frame
+from lmmcore.frames import degrees_of_freedom, t_interval
+from lmmcore.residuals import fitted_values
+from lmmcore.solution import Solution
+
+if TYPE_CHECKING:
+    from lmmcore.result import Fit
+
+
+def predict(fit: Fit, new: Any, level: str, interval: str | None, conf_level: float) -> Any:
+    """Frame with a row for each row of new: prediction, and for interval="mean" conf_low, conf_high.
+
+    A row with a missing value gets a missing prediction. The interval of the population's mean holds the
+    uncertainty of beta^, with Satterthwaite's degrees of freedom; that of the covariance parameters enters
+    through them. Raises DataError for a level or column that the model does not know.
+    """
+    if level not in ("population", "subject"):
+        raise ValueError(f"level is {level!r}, but must be 'population' or 'subject'.")
+    if interval not in (None, "mean") or (interval and level != "population"):
+        raise ValueError("interval must be None or, at level='population', 'mean'.")
+    solution = fit.solution
+    table = _read(solution, new, level)
+    X = np.array(solution.model.fixed.columns(table))[list(solution.model.coordinates.kept)]
+    values = {"prediction": solution.beta @ X}
+    if level == "subject":
+        values["prediction"] = values["prediction"] + _subject_part(fit, table)
+    if interval:
+        contrasts = X.T
+        se = np.sqrt(np.einsum("np,pq,nq->n", contrasts, solution.vcov, contrasts))
+        df = degrees_of_freedom(solution, contrasts, "satterthwaite")
+        values["conf_low"], values["conf_high"] = t_interval(values["prediction"], se, df, conf_level)
+    return to_frame({name: _spread(column, table) for name, column in values.items()}, table.backend)
+
+
+def _spread(values: np.ndarray, table: Table) -> np.ndarray:
+    """Values of the rows kept, with missing values at the others."""
+    if table.kept is None:
+        return values
+    result = np.full(table.rows_read, np.nan)
+    result[table.kept] = values
+    return result
+
+
+def _read(solution: Solution, new: Any, level: str) -> Table:
+    model = solution.model
+    variables = set(model.fixed.variables)
+    grouping: set[str] = set()
+    if level == "subject":
+        grouping |= set(_subject_columns(solution))
+        variables = variables.union(*(design.variables for _, design in model.random))
+        if model.spec.residual is not None:
+            variables.add(model.spec.residual.time)
+    categories = {name: list(levels) for name, levels in model.levels.items() if name in variables}
+    return read(new, sorted(variables), sorted(grouping), categories)
+
+
+def _subject_columns(solution: Solution) -> tuple[str, ...]:
+    formula, residual = solution.model.spec.formula, solution.model.spec.residual
+    if residual is not None and residual.subject is not None:
+        return (residual.subject,)
+    return formula.random[-1].group if formula.random else ()
+
+
+def _subject_part(fit: Fit, table: Table) -> np.ndarray:
+    """Z b^ + e^ of each row; 0 for unknown subjects."""
+    solution = fit.solution
+    model = solution.model
+    columns = _subject_columns(solution)
+    if not columns:
+        return np.zeros(table.n)
+    factors = [table.groups[name] for name in columns]
+    subject = factors[0] if len(factors) == 1 else interaction(factors)
+    place = {name: index for index, name in enumerate(model.grouping.levels)}
+    known = np.array([place.get(name, -1) for name in subject.levels], dtype=int)[subject.codes]
+    mine = np.flatnonzero(known >= 0)
+    result = np.zeros(table.n)
+    Z = [column for _, design in model.random for column in design.columns(table)]
+    for column, effect in zip(Z, fit.blups.effects, strict=True):
+        result[mine] += column[mine] * effect[known[mine]]
+    if model.spec.residual is not None:
+        result[mine] += _carried(fit, table, known, mine)
+    return result
+
+
+def _carried(fit: Fit, table: Table, known: np.ndarray, mine: np.ndarray) -> np.ndarray:
+    """Serial residuals of known subjects at the new times."""
+    solution, model = fit.solution, fit.solution.model
+    residual, serial, rows = model.spec.residual, model.serial, model.rows
+    assert residual is not None and serial is not None and rows.times is not None
+    left = rows.y - fitted_values(solution, fit.blups)[1]
+    ends = np.append(rows.starts[1:], len(rows.y))
+    new_times = table.columns[residual.time]
+    assert isinstance(new_times, np.ndarray)
+    residual.check(new_times)
+    result = np.empty(len(mine))
+    for subject in np.unique(known[mine]):
+        of = np.flatnonzero(known[mine] == subject)
+        seen = slice(rows.starts[subject], ends[subject])
+        R = serial.correlation(solution.natural, rows.times[seen])
+        cross = serial.correlation(solution.natural, new_times[mine[of]], rows.times[seen])
+        result[of] = cross @ np.linalg.solve(R, left[seen])
+    return result

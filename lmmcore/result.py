@@ -1,0 +1,184 @@
+"""The result of a fit: thin methods, each feature in a module of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from lmmcore import frames, summary
+from lmmcore.inference.criteria import Convention, Information, information
+from lmmcore.likelihood.certificate import Certificate
+from lmmcore.prediction import predict
+from lmmcore.solution import Blups, Solution, blups
+
+DfMethod = Literal["satterthwaite", "residual", "asymptotic"]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted linear mixed model; immutable. Frames come in the library of the data (polars for files)."""
+
+    solution: Solution
+
+    @property
+    def method(self) -> str:
+        """ "REML" or "ML"."""
+        return self.solution.model.spec.method
+
+    @property
+    def formula(self) -> str:
+        """The formula as given."""
+        return self.solution.model.spec.formula.text
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Names of the fixed effects, in the order of `vcov`."""
+        return self.solution.model.terms
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """Fixed effects left out because those before them determine them."""
+        return self.solution.model.dropped
+
+    @property
+    def nobs(self) -> int:
+        """Rows used."""
+        return self.solution.model.n
+
+    @property
+    def loglik(self) -> float:
+        """Log-likelihood (restricted, for REML) with R's constants."""
+        return self.solution.loglik
+
+    @property
+    def deviance(self) -> float:
+        """-2 log-likelihood."""
+        return -2 * self.solution.loglik
+
+    @property
+    def npar(self) -> int:
+        """Estimated parameters: fixed effects, covariance parameters, sigma."""
+        return len(self.solution.beta) + self.covariance_parameters
+
+    @property
+    def covariance_parameters(self) -> int:
+        """Parameters of the covariance, sigma included."""
+        return len(self.solution.optimum.evaluation.theta) + 1
+
+    def information(self, convention: Convention = "lme4") -> Information:
+        """AIC, AICc and BIC by the convention of "lme4", "nlme" or "sas"; see inference.criteria."""
+        model = self.solution.model
+        return information(
+            self.loglik,
+            p=model.p,
+            covariance=self.covariance_parameters,
+            rows=model.n,
+            subjects=len(model.rows.starts),
+            reml=model.spec.reml,
+            convention=convention,
+        )
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion (all parameters counted)."""
+        return self.information().aic
+
+    @property
+    def aicc(self) -> float:
+        """AIC corrected for small samples, n = rows."""
+        return self.information().aicc
+
+    @property
+    def bic(self) -> float:
+        """Bayesian criterion, n = rows (lme4's convention)."""
+        return self.information().bic
+
+    @cached_property
+    def beta(self) -> dict[str, float]:
+        """Estimates of the fixed effects."""
+        return dict(zip(self.terms, self.solution.beta.tolist(), strict=True))
+
+    @cached_property
+    def se(self) -> dict[str, float]:
+        """Standard errors of the fixed effects."""
+        return dict(zip(self.terms, np.sqrt(np.diag(self.vcov)).tolist(), strict=True))
+
+    @property
+    def vcov(self) -> np.ndarray:
+        """(p, p) covariance of the fixed effects, in the order of `terms`."""
+        return self.solution.vcov
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation."""
+        return float(np.sqrt(self.solution.sigma2))
+
+    @property
+    def residual_parameters(self) -> dict[str, float]:
+        """Parameters of the residual structure, e.g. {"rho": 0.4}."""
+        residual = self.solution.model.spec.residual
+        if residual is None:
+            return {}
+        return dict(zip(residual.parameter_names, self.solution.natural.tolist(), strict=True))
+
+    @property
+    def groups(self) -> dict[str, int]:
+        """Number of levels of each grouping factor."""
+        return frames.group_sizes(self.solution)
+
+    @property
+    def rows_dropped(self) -> dict[str, int]:
+        """Rows left out for missing values, by reason."""
+        return dict(self.solution.model.table.dropped)
+
+    @property
+    def certificate(self) -> Certificate:
+        """Convergence, in facts and one sentence."""
+        return self.solution.certificate
+
+    @cached_property
+    def blups(self) -> Blups:
+        """Predicted random effects and their prediction-error covariance, as arrays."""
+        return blups(self.solution)
+
+    def varcorr(self) -> Any:
+        """Frame: group, term1, term2, covariance, sd, correlation; the residual variance last."""
+        return frames.varcorr(self.solution)
+
+    def ranef(self) -> Any:
+        """Frame: group, level, term, estimate, std_error (root of var(b^ - b))."""
+        return frames.ranef(self.solution, self.blups)
+
+    def tidy(
+        self, effects: Literal["fixed"] = "fixed", df: DfMethod = "satterthwaite", conf_level: float = 0.95
+    ) -> Any:
+        """Frame in broom.mixed's columns: effect, group, term, estimate, std_error, statistic, df, p_value,
+        conf_low, conf_high. df : "satterthwaite", "residual" (n - p) or "asymptotic" (infinite)."""
+        return frames.tidy(self.solution, effects, df, conf_level)
+
+    def glance(self) -> Any:
+        """Frame of one row: the fit at a glance; n_bic and n_aicc say which n the criteria used."""
+        return frames.glance(self)
+
+    def augment(self) -> Any:
+        """Frame: the variables of the rows used, fitted, fitted_population, residual, residual_pearson,
+        residual_normalized. Rows keep the order of the data."""
+        return frames.augment(self)
+
+    def predict(
+        self,
+        new: Any,
+        level: Literal["population", "subject"] = "population",
+        interval: Literal["mean"] | None = None,
+        conf_level: float = 0.95,
+    ) -> Any:
+        """Frame: prediction (and conf_low, conf_high of the mean) for new rows; see lmmcore.prediction."""
+        return predict(self, new, level, interval, conf_level)
+
+    def __str__(self) -> str:
+        return summary.text(self)
+
+    __repr__ = __str__

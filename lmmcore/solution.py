@@ -1,0 +1,135 @@
+"""The estimates in the user's terms: what an optimum says once its coordinates are undone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lmmcore.likelihood.certificate import Certificate, certify
+from lmmcore.likelihood.estimate import estimate
+from lmmcore.likelihood.newton import Optimum
+from lmmcore.likelihood.objective import Moments, Objective, posterior
+from lmmcore.model import Model
+from lmmcore.moments.subjects import Subjects, grouped
+
+# A variance or determinant below this part of its scale is a zero.
+ZERO = 1e-10
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Estimates of a model, in the user's units.
+
+    beta : (p,); vcov : (p, p); sigma2 : residual variance; psi : (q, q) covariance of the random effects
+    relative to sigma2; natural : parameters of the residual structure on their natural scale.
+    """
+
+    model: Model
+    optimum: Optimum
+    beta: np.ndarray
+    vcov: np.ndarray
+    sigma2: float
+    psi: np.ndarray
+    natural: np.ndarray
+    loglik: float
+
+    @property
+    def nu(self) -> int:
+        """Divisor of sigma^2: n - p for REML, n for ML."""
+        return self.model.n - self.model.p if self.model.spec.reml else self.model.n
+
+    @cached_property
+    def cells(self) -> Subjects:
+        """Moments of every subject at the estimate, in the model's coordinates."""
+        moments = self.model.moments
+        if isinstance(moments, Subjects):
+            return moments
+        return moments.at(self.optimum.evaluation.theta[self.optimum.objective.split :])
+
+    @cached_property
+    def boundary(self) -> tuple[str, ...]:
+        """One phrase for each estimate on the boundary of its space."""
+        phrases = []
+        rotation = self.model.coordinates.random
+        scale = np.sqrt(np.diag(rotation @ rotation.T)) if len(rotation) else np.empty(0)
+        scaled = self.psi / np.outer(scale, scale)
+        for block in self.model.blocks:
+            places = np.array(block.columns)
+            zero = np.diag(scaled)[places] < ZERO
+            for name in np.array(block.names)[zero]:
+                phrases.append(f"the variance of {name} within {block.group} is 0")
+            left = places[~zero]
+            if len(left) < 2:
+                continue
+            part = scaled[np.ix_(left, left)]
+            lengths = np.sqrt(np.diag(part))
+            correlation = part / np.outer(lengths, lengths)
+            rank = int((np.linalg.eigvalsh(correlation) > ZERO).sum())
+            names = [name for name, is_zero in zip(block.names, zero, strict=True) if not is_zero]
+            if rank == len(left):
+                continue
+            if len(left) == 2:
+                sign = "1" if correlation[0, 1] > 0 else "-1"
+                phrases.append(f"the correlation of {names[0]} and {names[1]} within {block.group} is {sign}")
+            else:
+                phrases.append(
+                    f"the covariance matrix of {', '.join(names)} within {block.group} has rank "
+                    f"{rank} of {len(left)}"
+                )
+        if self.model.serial is not None:
+            phrases += self.model.serial.at_boundary(self.natural)
+        return tuple(phrases)
+
+    @cached_property
+    def certificate(self) -> Certificate:
+        """Convergence, in facts."""
+        return certify(self.optimum, self.boundary)
+
+
+def solve(model: Model) -> Solution:
+    """Estimate the model by the method of its specification.
+
+    Raises FitError where no estimate exists.
+    """
+    moments: Moments = model.moments
+    if isinstance(moments, Subjects) and model.blocks:
+        moments = grouped(moments)
+    objective = Objective(model.covariance, moments, model.n, model.spec.reml)
+    optimum = estimate(objective, model.serial)
+    coordinates, best = model.coordinates, optimum.evaluation.value.profile
+    theta, split = optimum.evaluation.theta, optimum.objective.split
+    beta = coordinates.origin + coordinates.fixed @ best.beta
+    vcov = best.sigma2 * coordinates.fixed @ best.unscaled @ coordinates.fixed.T
+    psi = coordinates.random @ optimum.objective.psi(theta) @ coordinates.random.T
+    natural = model.serial.natural(theta[split:]) if model.serial is not None else np.empty(0)
+    deviance = optimum.deviance - (2 * coordinates.log_det_fixed if model.spec.reml else 0)
+    return Solution(model, optimum, beta, vcov, best.sigma2, psi, natural, -deviance / 2)
+
+
+@dataclass(frozen=True)
+class Blups:
+    """Predicted random effects, in the user's units.
+
+    effects : (q, N) E(b | y); spread : (q, q, N) var(b^ - b), with the uncertainty of beta^ (the four-term
+    formula of Harville 1976; Laird & Ware 1982).
+    """
+
+    effects: np.ndarray
+    spread: np.ndarray
+
+
+def blups(solution: Solution) -> Blups:
+    """b^_i = Psi Z_i'V_i^-1 (y_i - X_i beta^) of every subject and its prediction-error covariance."""
+    objective, evaluation = solution.optimum.objective, solution.optimum.evaluation
+    cells = solution.cells
+    factor = objective.covariance.factor(evaluation.theta[: objective.split])
+    H, _ = posterior(factor, cells.A)
+    h = np.einsum("abn,rbn->ran", H, cells.B)
+    best = evaluation.value.profile
+    effects = h[-1] - np.tensordot(best.beta, h[:-1], axes=1)
+    of_beta = np.einsum("ran,rs,sbn->abn", h[:-1], best.unscaled, h[:-1], optimize=True)
+    rotation = solution.model.coordinates.random
+    spread = solution.sigma2 * np.einsum("ac,cdn,bd->abn", rotation, H + of_beta, rotation, optimize=True)
+    return Blups(rotation @ effects, spread)
