@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from lmmcore.covariance.ar1 import AR1
+from lmmcore.covariance.residual import Residual
 from lmmcore.data import read
 from lmmcore.errors import FitError
 from lmmcore.formula.parse import parse
@@ -19,7 +19,7 @@ def fit(
     data: Any,
     *,
     method: Literal["REML", "ML"] = "REML",
-    residual: AR1 | None = None,
+    residual: Residual | None = None,
     categories: Mapping[str, Sequence[Any]] | None = None,
 ) -> Fit:
     """Fit a linear mixed model by maximum (restricted) likelihood.
@@ -42,7 +42,8 @@ def fit(
     grouping = {column for term in parsed.random for column in term.group}
     variables = set(parsed.variables)
     if residual is not None:
-        variables.add(residual.time)
+        if residual.time is not None:
+            variables.add(residual.time)
         if residual.subject is not None:
             grouping.add(residual.subject)
     table = read(data, sorted(variables), sorted(grouping), categories)

@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from lmmcore.covariance.ar1 import AR1, BoundAR1
 from lmmcore.covariance.random import RandomCovariance
+from lmmcore.covariance.residual import BoundResidual, Residual, ResidualMoments, SortedTimes
 from lmmcore.data import Factor, Table, interaction
 from lmmcore.errors import DataError, FitError, FormulaError
 from lmmcore.formula.design import Design
 from lmmcore.formula.expressions import evaluate
 from lmmcore.formula.parse import Formula, RandomTerm
 from lmmcore.likelihood.coordinates import Centred, Coordinates, centre, rotations
-from lmmcore.moments.serial import Gaps, SerialMoments, find_gaps, serial_moments
 from lmmcore.moments.subjects import Subjects, independent
 
 # Nothing varies if this share of the squared response or less is left over by the fixed effects.
@@ -30,7 +29,7 @@ class Specification:
 
     formula: Formula
     method: str
-    residual: AR1 | None
+    residual: Residual | None
     categories: Mapping[str, list[Any]] | None
 
     @property
@@ -72,7 +71,13 @@ class Rows:
     @cached_property
     def index(self) -> np.ndarray:
         """(n,) index 0..N-1 of each row's subject."""
-        return _subject_index(self.starts, len(self.y))
+        return np.repeat(np.arange(len(self.starts)), np.diff(np.append(self.starts, len(self.y))))
+
+    @cached_property
+    def sorted_times(self) -> SortedTimes:
+        """The rows as a residual structure sees them; without times, rows are numbered."""
+        times = np.arange(len(self.y)) - self.starts[self.index] if self.times is None else self.times
+        return SortedTimes(times, self.index, self.starts)
 
     def unsorted(self, values: np.ndarray) -> np.ndarray:
         """Values of sorted rows, back in the order of the table."""
@@ -95,8 +100,8 @@ class Model:
     grouping: Factor
     rows: Rows
     coordinates: Coordinates
-    moments: Subjects | SerialMoments
-    serial: BoundAR1 | None
+    moments: Subjects | ResidualMoments
+    structure: BoundResidual | None
 
     @property
     def n(self) -> int:
@@ -169,56 +174,30 @@ def build(spec: Specification, table: Table) -> Model:
 
     centred = centre(X, Z, y, [block.columns for block in blocks])
     _check_variation(centred, y, formula)
-    gaps = None if times is None else find_gaps(times, _subject_index(starts, table.n))
-    serial = spec.residual.bind(gaps) if spec.residual is not None and gaps is not None else None
-    moments, coordinates = _moments(rows, centred, blocks, gaps, serial)
-    return Model(spec, table, fixed, random, blocks, grouping, rows, coordinates, moments, serial)
+    structure = None if spec.residual is None else spec.residual.bind(rows.sorted_times)
+    moments, coordinates = _moments(rows, centred, blocks, structure)
+    return Model(spec, table, fixed, random, blocks, grouping, rows, coordinates, moments, structure)
 
 
 def _moments(
-    rows: Rows,
-    centred: Centred,
-    blocks: tuple[RandomBlock, ...],
-    gaps: Gaps | None,
-    serial: BoundAR1 | None,
-) -> tuple[Subjects | SerialMoments, Coordinates]:
+    rows: Rows, centred: Centred, blocks: tuple[RandomBlock, ...], structure: BoundResidual | None
+) -> tuple[Subjects | ResidualMoments, Coordinates]:
     """Moments in rotated coordinates, and the way back."""
     XY = [*centred.X, centred.y]
-    N, n = len(rows.starts), len(rows.y)
-    moments: Subjects | SerialMoments
-    if serial is None or gaps is None:
+    moments: Subjects | ResidualMoments
+    if structure is None:
         plain = moments = independent(centred.Z, XY, rows.starts)
     else:
-        moments = serial_moments(centred.Z, XY, rows.starts, gaps, serial.combination)
-        plain = moments.at(serial.independence)
+        moments = structure.moments(centred.Z, XY, rows.sorted_times)
+        plain = moments.at(structure.independence)
     places = [block.columns for block in blocks]
     names = [name for block in blocks for name in block.names]
-    fixed, random = rotations(plain.S, plain.A.sum(axis=2) / N, places, names, n)
-    moments = _rotated(moments, fixed, random)
+    mean_A = plain.A.sum(axis=2) / len(rows.starts)
+    fixed, random = rotations(plain.S, mean_A, places, names, len(rows.y))
     back = Coordinates(
         centred.kept, centred.fixed @ fixed, centred.fixed @ centred.origin, centred.random @ random
     )
-    return moments, back
-
-
-def _subject_index(starts: np.ndarray, n: int) -> np.ndarray:
-    """(n,) index 0..N-1 of each sorted row's subject."""
-    return np.repeat(np.arange(len(starts)), np.diff(np.append(starts, n)))
-
-
-def _rotated(
-    moments: Subjects | SerialMoments, fixed: np.ndarray, random: np.ndarray
-) -> Subjects | SerialMoments:
-    """Moments of [Z random, X fixed, y]."""
-    r = len(fixed) + 1
-    full = np.eye(r)
-    full[: r - 1, : r - 1] = fixed
-    A = np.einsum("...abn,ac,bd->...cdn", moments.A, random, random, optimize=True)
-    B = np.einsum("...ran,rs,ac->...scn", moments.B, full, random, optimize=True)
-    S = full.T @ moments.S @ full
-    if isinstance(moments, Subjects):
-        return Subjects(np.ascontiguousarray(A), np.ascontiguousarray(B), S, moments.log_r)
-    return SerialMoments(np.ascontiguousarray(A), np.ascontiguousarray(B), S, moments.combination)
+    return moments.rotated(fixed, random), back
 
 
 def _subject(spec: Specification) -> tuple[tuple[str, ...] | None, str]:
@@ -281,7 +260,7 @@ def _sorted(
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
     """Order by subject and time, the sorted codes, and the sorted times."""
     codes = grouping.codes
-    if spec.residual is None:
+    if spec.residual is None or spec.residual.time is None:
         if np.all(codes[1:] >= codes[:-1]):
             return None, codes, None
         order = np.argsort(codes, kind="stable")

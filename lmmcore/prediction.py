@@ -61,7 +61,7 @@ def _read(solution: Solution, new: Any, level: str) -> Table:
     if level == "subject":
         grouping |= set(_subject_columns(solution))
         variables = variables.union(*(design.variables for _, design in model.random))
-        if model.spec.residual is not None:
+        if model.spec.residual is not None and model.spec.residual.time is not None:
             variables.add(model.spec.residual.time)
     categories = {name: list(levels) for name, levels in model.levels.items() if name in variables}
     return read(new, sorted(variables), sorted(grouping), categories)
@@ -98,18 +98,27 @@ def _subject_part(fit: Fit, table: Table) -> np.ndarray:
 def _carried(fit: Fit, table: Table, known: np.ndarray, mine: np.ndarray) -> np.ndarray:
     """Serial residuals of known subjects at the new times."""
     solution, model = fit.solution, fit.solution.model
-    residual, serial, rows = model.spec.residual, model.serial, model.rows
-    assert residual is not None and serial is not None and rows.times is not None
-    left = rows.y - fitted_values(solution, fit.blups)[1]
-    ends = np.append(rows.starts[1:], len(rows.y))
-    new_times = table.columns[residual.time]
-    assert isinstance(new_times, np.ndarray)
-    residual.check(new_times)
+    structure, times = model.structure, model.rows.sorted_times
+    assert structure is not None
+    left = model.rows.y - fitted_values(solution, fit.blups)[1]
+    ends = np.append(times.starts[1:], len(left))
+    new_times = _new_times(solution, table)
     result = np.empty(len(mine))
     for subject in np.unique(known[mine]):
         of = np.flatnonzero(known[mine] == subject)
-        seen = slice(rows.starts[subject], ends[subject])
-        R = serial.correlation(solution.natural, rows.times[seen])
-        cross = serial.correlation(solution.natural, new_times[mine[of]], rows.times[seen])
-        result[of] = cross @ np.linalg.solve(R, left[seen])
+        seen = times.times[times.starts[subject] : ends[subject]]
+        R = structure.covariance(solution.natural, seen)
+        cross = structure.cross(solution.natural, new_times[mine[of]], seen)
+        result[of] = cross @ np.linalg.solve(R, left[times.starts[subject] : ends[subject]])
     return result
+
+
+def _new_times(solution: Solution, table: Table) -> np.ndarray:
+    """Times of the new rows; 0 for a structure without a time."""
+    residual = solution.model.spec.residual
+    if residual is None or residual.time is None:
+        return np.zeros(table.n)
+    times = table.columns[residual.time]
+    assert isinstance(times, np.ndarray)  # numbers in the fit, so numbers or an error here
+    residual.check(times)
+    return times

@@ -37,11 +37,10 @@ def normalized_residuals(solution: Solution, marginal: np.ndarray) -> np.ndarray
         for chunk in np.array_split(members, -(-len(members) * int(size) ** 2 // BATCH)):
             index = rows.starts[chunk][:, None] + np.arange(size)
             V = np.zeros((len(chunk), size, size))
-            if model.serial is None:
+            if model.structure is None:
                 V += np.eye(size)
             else:
-                assert rows.times is not None
-                V += model.serial.correlation(solution.natural, rows.times[index])
+                V += model.structure.covariance(solution.natural, rows.sorted_times.times[index])
             if q:
                 Z = np.stack([column[index] for column in rows.Z], axis=2)
                 V += Z @ solution.psi @ Z.transpose(0, 2, 1)

@@ -119,10 +119,10 @@ class Fit:
     @property
     def residual_parameters(self) -> dict[str, float]:
         """Parameters of the residual structure, e.g. {"rho": 0.4}."""
-        residual = self.solution.model.spec.residual
-        if residual is None:
+        structure = self.solution.model.structure
+        if structure is None:
             return {}
-        return dict(zip(residual.parameter_names, self.solution.natural.tolist(), strict=True))
+        return dict(zip(structure.parameter_names, self.solution.natural.tolist(), strict=True))
 
     @property
     def groups(self) -> dict[str, int]:

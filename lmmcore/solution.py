@@ -78,8 +78,8 @@ class Solution:
                     f"the covariance matrix of {', '.join(names)} within {block.group} has rank "
                     f"{rank} of {len(left)}"
                 )
-        if self.model.serial is not None:
-            phrases += self.model.serial.at_boundary(self.natural)
+        if self.model.structure is not None:
+            phrases += self.model.structure.at_boundary(self.natural)
         return tuple(phrases)
 
     @cached_property
@@ -97,13 +97,13 @@ def solve(model: Model) -> Solution:
     if isinstance(moments, Subjects) and model.blocks:
         moments = grouped(moments)
     objective = Objective(model.covariance, moments, model.n, model.spec.reml)
-    optimum = estimate(objective, model.serial)
+    optimum = estimate(objective, model.structure)
     coordinates, best = model.coordinates, optimum.evaluation.value.profile
     theta, split = optimum.evaluation.theta, optimum.objective.split
     beta = coordinates.origin + coordinates.fixed @ best.beta
     vcov = best.sigma2 * coordinates.fixed @ best.unscaled @ coordinates.fixed.T
     psi = coordinates.random @ optimum.objective.psi(theta) @ coordinates.random.T
-    natural = model.serial.natural(theta[split:]) if model.serial is not None else np.empty(0)
+    natural = model.structure.natural(theta[split:]) if model.structure is not None else np.empty(0)
     deviance = optimum.deviance - (2 * coordinates.log_det_fixed if model.spec.reml else 0)
     return Solution(model, optimum, beta, vcov, best.sigma2, psi, natural, -deviance / 2)
 

@@ -8,12 +8,14 @@ z = artanh(phi). A negative phi is allowed for any g; rho is reported as sign(ph
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from lmmcore.covariance.residual import SortedTimes
 from lmmcore.errors import DataError
-from lmmcore.moments.serial import Combination, Gaps
+from lmmcore.moments.serial import Combination, Gaps, SerialMoments, find_gaps, serial_moments
 
 # Starting values of phi: the deviance can have a second local optimum near 1.
 STARTS = (-0.4, 0.0, 0.3, 0.6, 0.85)
@@ -34,7 +36,6 @@ class AR1:
     subject: str | None = None
 
     type = "ar1"
-    parameter_names = ("rho",)
 
     def check(self, times: np.ndarray) -> None:
         """Raise DataError unless times : (n,) are whole numbers."""
@@ -46,24 +47,31 @@ class AR1:
                 "in time, or number the visits 1, 2, 3, ... if they are equally spaced."
             )
 
-    def bind(self, gaps: Gaps) -> BoundAR1:
-        """The structure for the gaps of one data set."""
+    def bind(self, rows: SortedTimes) -> BoundAR1:
+        """The structure for one data set."""
+        gaps = find_gaps(rows.times, rows.subject)
         step = int(np.gcd.reduce(gaps.sizes.astype(np.int64))) if len(gaps.sizes) else 1
-        return BoundAR1(step, gaps.sizes / step, gaps.counts)
+        return BoundAR1(step, gaps)
 
 
 @dataclass(frozen=True)
 class BoundAR1:
-    """AR(1) on a grid of `step` units of time; sizes, counts : (G,) distinct gaps in steps, and pairs."""
+    """AR(1) on a grid of `step` units of time."""
 
     step: int
-    sizes: np.ndarray
-    counts: np.ndarray
+    gaps: Gaps
+
+    parameter_names = ("rho",)
+
+    def moments(self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], rows: SortedTimes) -> SerialMoments:
+        """Three fixed matrices a gap, combined anew at each correlation."""
+        return serial_moments(Z, XY, rows.starts, self.gaps, self.combination)
 
     def combination(self, z: np.ndarray) -> Combination:
         """Coefficients of F, C_d, K_d + K_d', P_d (lmmcore.moments.serial) as functions of z : (1,)."""
         unit = np.tanh(np.clip(z[0], -LARGEST_Z, LARGEST_Z))
-        phi, by_unit, by_unit2 = power(unit, self.sizes)
+        counts = self.gaps.counts
+        phi, by_unit, by_unit2 = power(unit, self.gaps.sizes / self.step)
         slope, bend = 1 - unit**2, -2 * unit * (1 - unit**2)
         first = by_unit * slope
         second = by_unit2 * slope**2 + by_unit * bend
@@ -71,13 +79,13 @@ class BoundAR1:
         value = np.array([np.ones_like(phi), -phi, phi**2]) / e
         by_phi = np.array([2 * phi, -(1 + phi**2), 2 * phi]) / e**2
         by_phi2 = np.array([2 + 6 * phi**2, -(6 * phi + 2 * phi**3), 2 + 6 * phi**2]) / e**3
-        log_by_phi = -2 * phi * self.counts / e
-        log_by_phi2 = -2 * (1 + phi**2) * self.counts / e**2
+        log_by_phi = -2 * phi * counts / e
+        log_by_phi2 = -2 * (1 + phi**2) * counts / e**2
         return Combination(
             np.concatenate([[1.0], value.ravel()]),
             np.concatenate([[0.0], (by_phi * first).ravel()])[None],
             np.concatenate([[0.0], (by_phi2 * first**2 + by_phi * second).ravel()])[None, None],
-            float(self.counts @ np.log(e)),
+            float(counts @ np.log(e)),
             np.array([log_by_phi @ first]),
             np.array([[log_by_phi2 @ first**2 + log_by_phi @ second]]),
         )
@@ -101,17 +109,19 @@ class BoundAR1:
         rho = float(natural[0])
         return [f"rho is {np.sign(rho):.0f}"] if 1 - abs(rho) < AT_ONE else []
 
-    def correlation(
-        self, natural: np.ndarray, times: np.ndarray, others: np.ndarray | None = None
-    ) -> np.ndarray:
-        """Correlations : (..., a, b) between times : (..., a) and others : (..., b), by default the same.
+    def covariance(self, natural: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """rho^|t - s| : (..., n, n)."""
+        return self._correlation(natural[0], times[..., :, None] - times[..., None, :])
 
-        Off the grid of the data the sign of a negative rho is that of the nearest step.
-        """
-        others = times if others is None else others
-        distance = np.abs(times[..., :, None] - others[..., None, :])
-        size = np.abs(natural[0]) ** distance
-        return size if natural[0] >= 0 else size * np.where(np.round(distance / self.step) % 2, -1, 1)
+    def cross(self, natural: np.ndarray, new: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        """rho^|t - s| : (a, b)."""
+        return self._correlation(natural[0], new[:, None] - seen[None, :])
+
+    def _correlation(self, rho: float, difference: np.ndarray) -> np.ndarray:
+        """Off the grid of the data the sign of a negative rho is that of the nearest step."""
+        distance = np.abs(difference)
+        size = np.abs(rho) ** distance
+        return size if rho >= 0 else size * np.where(np.round(distance / self.step) % 2, -1, 1)
 
 
 def power(base: float, exponents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,8 +1,9 @@
 """Which columns a factor needs in each term so that the model matrix has full rank.
 
-The rule of S, patsy and formulaic: a term spans the products of its factors' atoms, where a category's atoms are
-the constant and its reduced (treatment) coding; atoms that earlier terms span are left out, and pairs
-(rest) + (rest : reduced a) are merged into (rest : full a). N. J. Smith, patsy manual, "How formulas work".
+The rule of S, patsy and formulaic: a term spans the products of its factors' atoms, where a category's
+atoms are the constant and its reduced (treatment) coding; atoms that earlier terms span are left out, and
+pairs (rest) + (rest : reduced a) are merged into (rest : full a). N. J. Smith, patsy manual, "How formulas
+work".
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
 
-Term = tuple[str, ...]
+from lmmcore.formula.terms import Term
+
 # The numeric factors and the categories, in reduced coding, whose product spans a piece of the column space.
 Atom = tuple[frozenset[str], frozenset[str]]
 

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from lmmcore.data import Factor, Table
+from lmmcore.data import Table
 from lmmcore.errors import DataError
+from lmmcore.formula.calls import variables
 from lmmcore.formula.coding import Atom, Product, code
-from lmmcore.formula.expressions import evaluate, variables
-from lmmcore.formula.parse import Term
+from lmmcore.formula.expressions import evaluate
+from lmmcore.formula.levels import Factor
+from lmmcore.formula.terms import Term
 from lmmcore.formula.tokens import unquote
 from lmmcore.formula.transforms import State
 
@@ -148,8 +150,8 @@ class Design:
 def _checked(factor: str, levels: tuple[str, ...]) -> tuple[str, ...]:
     if len(levels) < 2:
         raise DataError(
-            f"{factor!r} has one level only ({levels[0]!r}) in the rows used, but a category in a formula needs at "
-            "least two; leave it out."
+            f"{factor!r} has one level only ({levels[0]!r}) in the rows used, but a category in a formula "
+            "needs at least two; leave it out."
         )
     return levels
 
@@ -164,8 +166,11 @@ def _names(
     for factor, full in reversed(product_):
         shown = unquote(factor) or factor
         if factor in levels:
-            parts.append([f"{shown}[{level}]" for level in levels[factor]] if full else
-                         [f"{shown}[T.{level}]" for level in levels[factor][1:]])
+            parts.append(
+                [f"{shown}[{level}]" for level in levels[factor]]
+                if full
+                else [f"{shown}[T.{level}]" for level in levels[factor][1:]]
+            )
         elif factor in labels:
             parts.append([f"{shown}[{label}]" for label in labels[factor]])
         else:
@@ -180,7 +185,7 @@ def _recoded(factor: str, value: Factor, levels: tuple[str, ...]) -> np.ndarray:
     if unseen:
         known = ", ".join(map(repr, levels[:10])) + (", ..." if len(levels) > 10 else "")
         raise DataError(
-            f"The level {unseen[0]!r} of {factor!r} did not occur in the rows of the fit, so it has no effect to "
-            f"predict with; known are {known}."
+            f"The level {unseen[0]!r} of {factor!r} did not occur in the rows of the fit, so it has no "
+            f"effect to predict with; known are {known}."
         )
     return np.array([place[level] for level in value.levels], dtype=np.intp)[value.codes]

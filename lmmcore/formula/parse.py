@@ -7,54 +7,18 @@ Terms come out as in R and formulaic: intercept first, then by degree, then by a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 from lmmcore.errors import FormulaError
-from lmmcore.formula.expressions import canonical, check_function, variables
+from lmmcore.formula.calls import canonical, check_function, short
+from lmmcore.formula.terms import Formula, RandomTerm, Sum, Term, add, distinct, remove, unique
 from lmmcore.formula.tokens import Token, quote, tokenize, where
 
-# Factors (columns or function calls) whose product is a term; () is the intercept.
-Term = tuple[str, ...]
+__all__ = ["Formula", "RandomTerm", "Term", "parse"]
 
 # (a + b + ...)^n and a * b * ... grow exponentially; these bounds stop them long before memory does.
 MAX_TERMS = 1000
 MAX_DEGREE = 8
-
-
-@dataclass(frozen=True)
-class RandomTerm:
-    """(terms | group): effects that vary by group.
-
-    group : columns; several mean their interaction. correlated : False for ||.
-    """
-
-    terms: tuple[Term, ...]
-    group: tuple[str, ...]
-    correlated: bool
-    text: str
-
-
-@dataclass(frozen=True)
-class Formula:
-    """A formula as terms. response : a column or a function call, e.g. "log(y)"."""
-
-    response: str
-    fixed: tuple[Term, ...]
-    random: tuple[RandomTerm, ...]
-    text: str
-
-    @cached_property
-    def variables(self) -> tuple[str, ...]:
-        """Columns used outside grouping factors, in order of appearance."""
-        terms = [*self.fixed, *(term for random in self.random for term in random.terms)]
-        factors = [self.response, *(factor for term in terms for factor in term)]
-        return tuple(dict.fromkeys(name for factor in factors for name in variables(factor)))
-
-    @cached_property
-    def groups(self) -> tuple[str, ...]:
-        """Columns used as grouping factors, in order of appearance."""
-        return tuple(dict.fromkeys(name for random in self.random for name in random.group))
 
 
 def parse(text: str) -> Formula:
@@ -70,24 +34,6 @@ def parse(text: str) -> Formula:
 @lru_cache(maxsize=512)
 def _parse(text: str) -> Formula:
     return _Parser(text).formula()
-
-
-@dataclass
-class _Sum:
-    """Terms added so far. intercept : whether it was added (1), removed (0 or - 1) or not mentioned (None)."""
-
-    terms: dict[frozenset[str], Term] = field(default_factory=dict)
-    intercept: bool | None = None
-    random: list[RandomTerm] = field(default_factory=list)
-
-    def all(self) -> list[Term]:
-        """Terms, with the intercept if it was asked for."""
-        return [(), *self.terms.values()] if self.intercept else list(self.terms.values())
-
-    def ordered(self) -> tuple[Term, ...]:
-        """Terms by degree; with the intercept unless it was removed."""
-        intercept: list[Term] = [] if self.intercept is False else [()]
-        return (*intercept, *sorted(self.terms.values(), key=len))
 
 
 class _Parser:
@@ -120,8 +66,8 @@ class _Parser:
         tildes = sum(token.kind == "operator" and token.value == "~" for token in self.tokens)
         if tildes != 1:
             raise FormulaError(
-                f"The formula {_shown(self.text)} has {tildes or 'no'} '~', but needs one between the response and "
-                "the terms, e.g. y ~ x + (1 | id)."
+                f"The formula {short(self.text)} has {tildes or 'no'} '~', but needs one between the response "
+                "and the terms, e.g. y ~ x + (1 | id)."
             )
         if self.at("~"):
             raise FormulaError("The formula has no response before '~'; write e.g. y ~ x + (1 | id).")
@@ -144,9 +90,9 @@ class _Parser:
             )
         return response
 
-    def sum(self) -> _Sum:
+    def sum(self) -> Sum:
         """product (+ product | - product)*, with an optional sign first."""
-        total = _Sum()
+        total = Sum()
         sign = self.accept("+", "-")
         while True:
             if self.at("+", "-"):
@@ -157,14 +103,14 @@ class _Parser:
                 if operand.random:
                     self.place = at
                     raise self.error("A random term can be added, but not removed,")
-                _remove(total, operand)
+                remove(total, operand)
             else:
-                _add(total, operand)
+                add(total, operand)
             sign = self.accept("+", "-")
             if sign is None:
                 return total
 
-    def product(self) -> _Sum:
+    def product(self) -> Sum:
         """interaction (* interaction | / interaction)*."""
         left = self.interaction()
         while operator := self.accept("*", "/"):
@@ -174,11 +120,11 @@ class _Parser:
                 crossed = self.cross(left.all(), right.all())
                 left = self.collect([*left.all(), *right.all(), *crossed], left, right)
             else:
-                nested = self.cross([_distinct(left.all())], right.all())
+                nested = self.cross([distinct(left.all())], right.all())
                 left = self.collect([*left.all(), *nested], left, right)
         return left
 
-    def interaction(self) -> _Sum:
+    def interaction(self) -> Sum:
         """power (: power)*."""
         left = self.power()
         while operator := self.accept(":"):
@@ -187,7 +133,7 @@ class _Parser:
             left = self.collect(self.cross(left.all(), right.all()), left, right)
         return left
 
-    def power(self) -> _Sum:
+    def power(self) -> Sum:
         """primary (^ integer)*: all interactions up to that degree."""
         base = self.primary()
         while operator := self.accept("^", "**"):
@@ -201,28 +147,30 @@ class _Parser:
             terms = result = base.all()
             # Every term has at most MAX_DEGREE factors, so more rounds than that add nothing.
             for _ in range(min(int(exponent.value[:6]), MAX_DEGREE + 1) - 1):
-                grown = _unique([*result, *self.cross(result, terms)])
+                grown = unique([*result, *self.cross(result, terms)])
                 if len(grown) == len(result):
                     break
                 result = grown
             base = self.collect(result, base, base)
         return base
 
-    def primary(self) -> _Sum:
+    def primary(self) -> Sum:
         token = self.token
         if token.kind in ("name", "quoted"):
             factor = self.factor()
-            return _Sum({frozenset([factor]): (factor,)})
+            return Sum({frozenset([factor]): (factor,)})
         if token.kind == "number":
             if token.value not in ("0", "1"):
-                raise self.error(f"The number {token.value} is not a term (only 0 and 1 are); use I() to compute,")
+                raise self.error(
+                    f"The number {token.value} is not a term (only 0 and 1 are); compute inside I(), e.g. I(2 * x);"
+                )
             self.place += 1
-            return _Sum(intercept=token.value == "1")
+            return Sum(intercept=token.value == "1")
         if self.accept("("):
             return self.parenthesis(token)
         raise self.unexpected()
 
-    def parenthesis(self, opening: Token) -> _Sum:
+    def parenthesis(self, opening: Token) -> Sum:
         if self.at("|", "||"):
             raise self.error("A random term needs effects before '|', e.g. (1 | id);")
         inside = self.sum()
@@ -235,7 +183,8 @@ class _Parser:
         if not self.accept(")"):
             if self.token.kind == "end":
                 raise FormulaError(
-                    f"The parenthesis opened at character {opening.start + 1} of {_shown(self.text)} is not closed."
+                    f"The parenthesis opened at character {opening.start + 1} of {short(self.text)} is not "
+                    "closed."
                 )
             raise self.unexpected()
         if bar is None:
@@ -250,8 +199,10 @@ class _Parser:
             for group in groups
         ]
         if not made[0].terms:
-            raise self.error("A random term needs an effect, but its intercept was removed and nothing added;")
-        return _Sum(random=made)
+            raise self.error(
+                "A random term needs an effect, but this one has none: put 1 or a column before '|'"
+            )
+        return Sum(random=made)
 
     def groups(self) -> list[tuple[str, ...]]:
         """Grouping factors after the bar: a, a:b (interaction), a/b (a, then a:b)."""
@@ -296,7 +247,7 @@ class _Parser:
                 return canonical(self.text[token.start : self.tokens[place].stop])
         raise FormulaError(f"The parenthesis of {token.value}( {where(self.text, token.stop)} is not closed.")
 
-    def plain(self, left: _Sum, right: _Sum, operator: Token) -> None:
+    def plain(self, left: Sum, right: Sum, operator: Token) -> None:
         """Only fixed terms can be multiplied."""
         if left.random or right.random:
             raise self.error(f"A random term can only be added, not combined with {operator.value!r},")
@@ -309,7 +260,7 @@ class _Parser:
         result: dict[frozenset[str], Term] = {}
         for a in left:
             for b in right:
-                term = _distinct([a, b])
+                term = distinct([a, b])
                 if len(term) > MAX_DEGREE:
                     raise self.error(f"An interaction of more than {MAX_DEGREE} factors cannot be estimated,")
                 result.setdefault(frozenset(term), term)
@@ -317,14 +268,14 @@ class _Parser:
                 raise self.error(f"The formula expands to more than {MAX_TERMS} terms")
         return list(result.values())
 
-    def collect(self, terms: list[Term], left: _Sum, right: _Sum) -> _Sum:
+    def collect(self, terms: list[Term], left: Sum, right: Sum) -> Sum:
         """Terms as a sum; an intercept removed in an operand stays removed."""
-        kept = {frozenset(term): term for term in _unique(terms) if term}
+        kept = {frozenset(term): term for term in unique(terms) if term}
         if len(kept) > MAX_TERMS:
             raise self.error(f"The formula expands to more than {MAX_TERMS} terms")
         if left.intercept is False or right.intercept is False:
-            return _Sum(kept, False)
-        return _Sum(kept, True if () in terms else None)
+            return Sum(kept, False)
+        return Sum(kept, True if () in terms else None)
 
     def unexpected(self) -> FormulaError:
         if self.token.kind == "end":
@@ -337,34 +288,3 @@ class _Parser:
         if self.at("|", "||"):
             return self.error("A random term needs parentheses, e.g. y ~ x + (1 | id); found a bare '|'")
         return self.error(f"{self.token.value!r} is not expected")
-
-
-def _add(total: _Sum, operand: _Sum) -> None:
-    for key, term in operand.terms.items():
-        total.terms.setdefault(key, term)
-    if operand.intercept is not None:
-        total.intercept = operand.intercept
-    total.random.extend(operand.random)
-
-
-def _remove(total: _Sum, operand: _Sum) -> None:
-    for key in operand.terms:
-        total.terms.pop(key, None)
-    if operand.intercept is not None:
-        total.intercept = not operand.intercept
-
-
-def _distinct(terms: Iterable[Term]) -> Term:
-    """The product of terms: each factor once."""
-    return tuple(dict.fromkeys(factor for term in terms for factor in term))
-
-
-def _unique(terms: Iterable[Term]) -> list[Term]:
-    result: dict[frozenset[str], Term] = {}
-    for term in terms:
-        result.setdefault(frozenset(term), term)
-    return list(result.values())
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:57] + "...")

@@ -25,7 +25,7 @@ _PLAIN = re.compile(r"[^\W\d][\w.]*")
 
 
 class Token(NamedTuple):
-    """kind : "name", "quoted" (a name in backticks), "number", "operator" or "end"; start, stop : its place."""
+    """kind : "name", "quoted" (in backticks), "number", "operator" or "end"; start, stop : its place."""
 
     kind: str
     value: str
@@ -95,7 +95,9 @@ def _unreadable(text: str, position: int) -> FormulaError:
     character = text[place]
     at = f"at character {place + 1} of the formula"
     if character == ".":
-        return FormulaError(f"'.' {at} (all other columns) is not supported; name the columns, e.g. y ~ x + z.")
+        return FormulaError(
+            f"'.' {at} (all other columns) is not supported; name the columns, e.g. y ~ x + z."
+        )
     if character == "`":
         return FormulaError(f"The backtick {at} opens a column's name that no second backtick closes.")
     if character in "'\"":

@@ -1,7 +1,7 @@
 """Functions that learn from the data: scale, center, poly, bs, cr.
 
-Each learns a state of plain numbers from the training rows and applies it to any rows, so that predictions use
-the basis of the fit. bs and cr are formulaic's; the others are a few lines and agree with it.
+Each learns a state of plain numbers from the training rows and applies it to any rows, so that predictions
+use the basis of the fit. bs and cr are formulaic's; the others are a few lines and agree with it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def _learn_scale(x: np.ndarray, text: str) -> State:
     center = float(np.mean(x))
     scale = float(np.std(x, ddof=1)) if len(x) > 1 else 0.0
     if not scale > 0:
-        raise DataError(f"{text} divides by the standard deviation, but the column is constant; leave it out.")
+        raise DataError(
+            f"{text} divides by the standard deviation, but the column is constant; leave it out."
+        )
     return {"center": center, "scale": scale}
 
 
@@ -63,7 +65,8 @@ def _learn_poly(x: np.ndarray, settings: Mapping[str, Any], text: str) -> State:
     distinct = len(np.unique(x))
     if degree >= distinct:
         raise DataError(
-            f"{text} needs more than {degree} distinct values, but the column has {distinct}; lower the degree."
+            f"{text} needs more than {degree} distinct values, but the column has {distinct}; lower the "
+            "degree."
         )
     alpha: list[float] = []
     norms = [float(len(x))]

@@ -68,10 +68,10 @@ def cone_information(null: Solution, alternative: Model, found: Step) -> np.ndar
     values, vectors = np.linalg.eigh(psi)
     factor = vectors * np.sqrt(np.maximum(values, 0))
     z = np.empty(0)
-    if alternative.serial is not None:
+    if alternative.structure is not None:
         split = null.optimum.objective.split
-        known = null.model.serial is not None
-        z = null.optimum.evaluation.theta[split:] if known else alternative.serial.independence
+        known = null.model.structure is not None
+        z = null.optimum.evaluation.theta[split:] if known else alternative.structure.independence
     covariance = LinearCovariance(factor, np.array(directions))
     objective = Objective(covariance, alternative.moments, alternative.n, alternative.spec.reml)  # type: ignore[arg-type]
     evaluation = objective.evaluate(np.concatenate([np.zeros(len(directions)), z]))

@@ -77,6 +77,7 @@ def _residual(null: Model, alternative: Model) -> int | None:
     if new is None:
         return 0 if old is None else None
     if old is None:
-        return len(new.parameter_names)
+        assert alternative.structure is not None
+        return len(alternative.structure.parameter_names)
     same = type(old) is type(new) and old.time == new.time
     return 0 if same and null.grouping.levels == alternative.grouping.levels else None

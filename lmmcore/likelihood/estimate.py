@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lmmcore.covariance.ar1 import BoundAR1
+from lmmcore.covariance.residual import BoundResidual
 from lmmcore.errors import FitError
 from lmmcore.likelihood.newton import Optimum, minimise
 from lmmcore.likelihood.objective import Objective
@@ -18,13 +18,13 @@ NEGLIGIBLE = 1e-3
 SAME_DEVIANCE = 1e-9
 
 
-def estimate(objective: Objective, serial: BoundAR1 | None) -> Optimum:
+def estimate(objective: Objective, structure: BoundResidual | None) -> Optimum:
     """The (restricted) maximum-likelihood estimate.
 
     Raises FitError if the likelihood cannot be evaluated at any start.
     """
     optima = []
-    for start in _starts(objective, serial):
+    for start in _starts(objective, structure):
         found = minimise(objective, start)
         if found is not None:
             optima.append(_settle(found))
@@ -37,20 +37,20 @@ def estimate(objective: Objective, serial: BoundAR1 | None) -> Optimum:
     return replace(best, evaluations=sum(optimum.evaluations for optimum in optima))
 
 
-def _starts(objective: Objective, serial: BoundAR1 | None) -> list[np.ndarray]:
+def _starts(objective: Objective, structure: BoundResidual | None) -> list[np.ndarray]:
     """Values of theta to start from, best first."""
     covariance = objective.covariance
     none = np.empty(0)
-    if serial is None:
+    if structure is None:
         cells = objective.subjects(none)
         if not covariance.q:
             return [none]
         return [covariance.parameters(starting_psi(cells, covariance, objective.n, objective.reml))]
-    correlations = serial.starts()
+    correlations = structure.starts()
     if not covariance.q:
         return _best(objective, correlations)[:1]
-    independent = objective.moments.at(serial.independence)  # type: ignore[union-attr]
-    psi = starting_psi(independent, covariance, objective.n, objective.reml)
+    at_independence = np.concatenate([np.zeros(objective.split), structure.independence])
+    psi = starting_psi(objective.subjects(at_independence), covariance, objective.n, objective.reml)
     # Serial correlation and random effects explain the same covariance: start from both accounts.
     ample = _best(objective, [_joined(covariance.parameters(psi), z) for z in correlations])[:1]
     scarce = _best(objective, [_joined(covariance.parameters(psi / 25), z) for z in correlations[-2:]])[:1]

@@ -25,12 +25,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lmmcore.covariance.random import RandomCovariance
+from lmmcore.covariance.residual import ResidualMoments
 from lmmcore.likelihood.profile import Profile, profile
 from lmmcore.likelihood.small import cholesky, inverse_lower
-from lmmcore.moments.serial import SerialMoments
 from lmmcore.moments.subjects import Patterns, SubjectProjection, Subjects
 
-Moments = Subjects | Patterns | SerialMoments
+Moments = Subjects | Patterns | ResidualMoments
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,9 @@ class Objective:
 
     def subjects(self, theta: np.ndarray) -> Subjects | Patterns:
         """The moments at theta's correlation parameters."""
-        if isinstance(self.moments, SerialMoments):
-            return self.moments.at(theta[self.split :])
-        return self.moments
+        if isinstance(self.moments, Subjects | Patterns):
+            return self.moments
+        return self.moments.at(theta[self.split :])
 
     def value(self, theta: np.ndarray) -> Value | None:
         """The deviance alone; None where V is numerically singular."""
@@ -147,17 +147,17 @@ class Objective:
             )
             hessian[:split, :split] = (curvature + curvature.T) / 2
             hessian[:split, :split] += np.einsum("ab,ijab->ij", cone, self.covariance.second)
-        if isinstance(self.moments, SerialMoments) and isinstance(projection, SubjectProjection):
-            self._serial(theta[split:], self.moments, value, projection, gradient, hessian, gram_first)
+        if not isinstance(self.moments, Subjects | Patterns) and isinstance(projection, SubjectProjection):
+            self._residual(theta[split:], self.moments, value, projection, gradient, hessian, gram_first)
         root, omega = value.profile.root, value.profile.omega
         N = root.T @ gram_first @ root
         hessian -= np.einsum("cd,icd,jcd->ij", omega, N, N)
         return Evaluation(theta, value, gradient, hessian, gram_first, cone)
 
-    def _serial(
+    def _residual(
         self,
         phi: np.ndarray,
-        moments: SerialMoments,
+        moments: ResidualMoments,
         value: Value,
         projection: SubjectProjection,
         gradient: np.ndarray,

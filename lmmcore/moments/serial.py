@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmmcore.moments.subjects import Products, Subjects, gram, product
+from lmmcore.moments.subjects import Products, Subjects, gram, product, rotate
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,10 @@ class SerialMoments:
     B: np.ndarray
     S: np.ndarray
     combination: Callable[[np.ndarray], Combination]
+
+    def rotated(self, fixed: np.ndarray, random: np.ndarray) -> SerialMoments:
+        """Moments of [Z random, X fixed, y] for fixed : (p, p), random : (q, q)."""
+        return SerialMoments(*rotate(self.A, self.B, self.S, fixed, random), self.combination)
 
     def at(self, phi: np.ndarray) -> Subjects:
         """The moments at correlation parameters phi."""

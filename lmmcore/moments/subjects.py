@@ -35,6 +35,10 @@ class Subjects:
         """Subjects in each cell."""
         return 1.0
 
+    def rotated(self, fixed: np.ndarray, random: np.ndarray) -> Subjects:
+        """Moments of [Z random, X fixed, y] for fixed : (p, p), random : (q, q)."""
+        return Subjects(*rotate(self.A, self.B, self.S, fixed, random), self.log_r)
+
     def quadratic(self, H: np.ndarray) -> np.ndarray:
         """sum_i B_i H_i B_i' : (r, r) for H : (q, q, N)."""
         r, q, _ = self.B.shape
@@ -107,6 +111,18 @@ class PatternProjection:
         r = self.T.shape[-1]
         sandwiched = np.einsum("acp,jab,bdp->jcdp", self.M, D, self.M)
         return (sandwiched.reshape(len(D), -1) @ self.T.reshape(-1, r * r)).reshape(-1, r, r)
+
+
+def rotate(
+    A: np.ndarray, B: np.ndarray, S: np.ndarray, fixed: np.ndarray, random: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A : (..., q, q, N), B : (..., r, q, N), S : (..., r, r) of [Z random, X fixed, y]."""
+    r = len(fixed) + 1
+    full = np.eye(r)
+    full[: r - 1, : r - 1] = fixed
+    A = np.einsum("...abn,ac,bd->...cdn", A, random, random, optimize=True)
+    B = np.einsum("...ran,rs,ac->...scn", B, full, random, optimize=True)
+    return np.ascontiguousarray(A), np.ascontiguousarray(B), full.T @ S @ full
 
 
 def grouped(subjects: Subjects) -> Subjects | Patterns:

@@ -5,8 +5,8 @@ import pytest
 
 from lmmcore.covariance.ar1 import AR1
 from lmmcore.covariance.random import RandomCovariance, semidefinite_cholesky
+from lmmcore.covariance.residual import SortedTimes
 from lmmcore.likelihood.objective import Objective
-from lmmcore.moments.serial import find_gaps, serial_moments
 from lmmcore.moments.subjects import Patterns, grouped, independent
 
 BLOCKS = {
@@ -37,8 +37,8 @@ def objective_for(blocks, serial, reml, seed=1):
     q = sum(map(len, blocks))
     X, Z, y, subject, times, starts = simulated(q, seed=seed)
     if serial:
-        gaps = find_gaps(times, subject)
-        moments = serial_moments(Z, [*X, y], starts, gaps, AR1("t").bind(gaps).combination)
+        rows = SortedTimes(times, subject, starts)
+        moments = AR1("t").bind(rows).moments(Z, [*X, y], rows)
     else:
         moments = independent(Z, [*X, y], starts)
     return Objective(RandomCovariance(blocks), moments, len(y), reml), (X, Z, y, subject, times)

@@ -1,0 +1,100 @@
+"""What a residual structure is: a map from unbounded parameters to R, in two steps.
+
+A user names a `Residual` (AR1("time")); bound to the rows of one data set it becomes a `BoundResidual`, which
+makes the moments of the likelihood and knows its parameters. A structure is one small file; it is used
+wherever it is passed as `residual=`, nothing has to be registered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from lmmcore.moments.subjects import Subjects
+
+
+@dataclass(frozen=True)
+class SortedTimes:
+    """The rows as a residual structure sees them, sorted by subject and time.
+
+    times : (n,), row numbers within the subject for a structure without a time; subject : (n,) index
+    0..N-1; starts : (N,) first row of each subject.
+    """
+
+    times: np.ndarray
+    subject: np.ndarray
+    starts: np.ndarray
+
+
+class ResidualMoments(Protocol):
+    """Moments of every subject as a function of the structure's parameters phi : (m,)."""
+
+    def rotated(self, fixed: np.ndarray, random: np.ndarray) -> ResidualMoments:
+        """Moments of [Z random, X fixed, y]."""
+
+    def at(self, phi: np.ndarray) -> Subjects:
+        """The moments."""
+
+    def first(self, phi: np.ndarray) -> list[Subjects]:
+        """Their derivative by each parameter."""
+
+    def curvature(self, phi: np.ndarray, H: np.ndarray, h: np.ndarray, W: np.ndarray) -> np.ndarray:
+        """The part of the Hessian linear in second derivatives of R^-1 and log|R| : (m, m), see
+        lmmcore.likelihood.objective for H : (q, q, N), h : (r, q, N), W : (r, r)."""
+
+
+class BoundResidual(Protocol):
+    """A residual structure for the rows of one data set; z : (m,) are its unbounded parameters."""
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Names of the natural parameters."""
+
+    @property
+    def independence(self) -> np.ndarray:
+        """z of (nearly) independent residuals."""
+
+    def starts(self) -> list[np.ndarray]:
+        """Values of z to start from; those near the end of the list explain most by the correlation."""
+
+    def moments(
+        self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], rows: SortedTimes
+    ) -> ResidualMoments:
+        """Moments of columns (n,) of Z and [X y]."""
+
+    def natural(self, z: np.ndarray) -> np.ndarray:
+        """Parameters on their natural scale."""
+
+    def at_boundary(self, natural: np.ndarray) -> list[str]:
+        """A phrase for each parameter on the boundary of its space."""
+
+    def covariance(self, natural: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """R : (..., n, n) at times : (..., n), relative to sigma^2."""
+
+    def cross(self, natural: np.ndarray, new: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        """Covariance : (a, b) of further measurements at times new : (a,) with those at seen : (b,)."""
+
+
+class Residual(Protocol):
+    """A residual structure as the user names it."""
+
+    @property
+    def type(self) -> str:
+        """Its name in a configuration."""
+
+    @property
+    def time(self) -> str | None:
+        """Column of times; None if the structure needs none."""
+
+    @property
+    def subject(self) -> str | None:
+        """Column of subjects; None for the innermost random grouping factor."""
+
+    def check(self, times: np.ndarray) -> None:
+        """Raise DataError for times : (n,) that the structure cannot use."""
+
+    def bind(self, rows: SortedTimes) -> BoundResidual:
+        """The structure for one data set."""

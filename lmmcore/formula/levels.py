@@ -1,0 +1,187 @@
+"""Categories: a column's values -> codes and levels, alike from every frame library."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+
+from lmmcore.errors import DataError
+
+# Up to so many rows a dict of Python strings is faster than the frame library's own encoding.
+FEW = 1000
+
+_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)")
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A category. codes : (n,) intp, places in levels; every level occurs."""
+
+    codes: np.ndarray
+    levels: tuple[str, ...]
+
+
+def interaction(factors: Sequence[Factor]) -> Factor:
+    """The combinations of levels that occur, sorted by the first factor, then the second; levels "a:b"."""
+    codes, levels = factors[0].codes, list(factors[0].levels)
+    for factor in factors[1:]:
+        size = len(factor.levels)
+        codes, combined = compact(codes * size + factor.codes)
+        levels = [f"{levels[value // size]}:{factor.levels[value % size]}" for value in combined.tolist()]
+    if len(set(levels)) < len(levels):
+        twice = next(level for level in levels if levels.count(level) > 1)
+        raise DataError(
+            f"Two combinations of the grouping columns are both written {twice!r}, because a level holds "
+            "':'; replace the ':' in the data."
+        )
+    return Factor(codes, tuple(levels))
+
+
+def level_text(value: Any) -> str:
+    """A level as text; a whole number without decimals."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def category(
+    name: str, series: nw.Series[Any], listed: Sequence[Any] | None, numeric_text: bool
+) -> tuple[Factor, np.ndarray | None]:
+    """A column as a category, codes -1 where it is missing.
+
+    listed : the user's levels in order. numeric_text : text that is whole numbers throughout is sorted as
+    numbers.
+    """
+    codes, values, declared = _encoded(series)
+    absent = codes < 0
+    where = absent if absent.any() else None
+    texts = [level_text(value) for value in values]
+    if listed is not None:
+        return _listed(name, codes, texts, [level_text(value) for value in listed]), where
+    if numeric_text and texts and all(_WHOLE.fullmatch(text) for text in texts):
+        values = [int(text) for text in texts]
+    order = range(len(values)) if declared else sorted(range(len(values)), key=values.__getitem__)
+    return _ordered(codes, texts, order), where
+
+
+def _listed(name: str, codes: np.ndarray, texts: list[str], levels: list[str]) -> Factor:
+    if len(set(levels)) < len(levels) or not levels:
+        raise DataError(
+            f"The categories given for {name!r} are empty or name a level twice; list each level once."
+        )
+    outside = [text for text in texts if text not in levels]
+    if outside:
+        raise DataError(
+            f"The column {name!r} has the level {outside[0]!r}, but its known levels are "
+            f"{', '.join(map(repr, levels[:20]))}; correct the value or add it to the list."
+        )
+    return _ordered(codes, texts, [texts.index(level) for level in levels if level in texts])
+
+
+def _ordered(codes: np.ndarray, texts: list[str], order: Iterable[int]) -> Factor:
+    """Levels in the given order of their places; codes follow, -1 stays."""
+    order = list(order)
+    place = np.full(len(texts) + 1, -1, dtype=np.intp)
+    place[order] = np.arange(len(order))
+    return Factor(place[codes], tuple(texts[index] for index in order))
+
+
+def _encoded(series: nw.Series[Any]) -> tuple[np.ndarray, list[Any], bool]:
+    """codes (n,), -1 where missing; the distinct values they number; whether in a declared order."""
+    dtype = series.dtype
+    if dtype.is_integer() or dtype == nw.Boolean:
+        return *_encoded_integers(series, dtype == nw.Boolean), False
+    if dtype.is_float():
+        values = np.asarray(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
+        distinct, codes = np.unique(values, return_inverse=True)  # one NaN, and that last
+        known = distinct[~np.isnan(distinct)].tolist()
+        return np.where(codes < len(known), codes, -1), known, False
+    if dtype in (nw.Categorical, nw.Enum) or (dtype == nw.String and len(series) > FEW):
+        if series.implementation.is_polars():
+            return _encoded_polars(series)
+        if series.implementation.is_pyarrow():
+            return _encoded_pyarrow(series)
+        return _encoded_pandas(series)
+    texts = [level_text(value) for value in series.to_list()]
+    absent = np.flatnonzero(series.is_null().to_numpy()) if series.null_count() else ()
+    place = {text: index for index, text in enumerate(dict.fromkeys(texts))}
+    codes = np.fromiter(map(place.__getitem__, texts), np.intp, len(texts))
+    if len(absent):
+        codes[absent] = -1
+        codes, present = compact(codes)
+        return codes, [list(place)[index] for index in present], False
+    return codes, list(place), False
+
+
+def _encoded_integers(series: nw.Series[Any], boolean: bool) -> tuple[np.ndarray, list[Any]]:
+    absent = series.is_null().to_numpy() if series.null_count() else None
+    filled = series if absent is None else series.fill_null(False if boolean else 0)
+    values = np.asarray(filled.to_numpy())
+    if boolean:
+        values = values.astype(np.int8)
+    lowest = int(values.min()) if len(values) else 0
+    if len(values) and int(values.max()) - lowest > 4 * len(values) + 1000:
+        distinct, codes = np.unique(values, return_inverse=True)
+    else:
+        codes, distinct = values.astype(np.int64) - lowest, None
+    if absent is not None:
+        codes = np.where(absent, -1, codes)
+    codes, present = compact(codes)
+    known = (present + lowest if distinct is None else distinct[present]).tolist()
+    return codes, [bool(value) for value in known] if boolean else known
+
+
+def _encoded_polars(series: nw.Series[Any]) -> tuple[np.ndarray, list[str], bool]:
+    native, pl = series.to_native(), series.__native_namespace__()
+    declared = series.dtype == nw.Enum
+    numbered = native.cast(pl.Categorical) if series.dtype == nw.String else native
+    raw = numbered.to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
+    codes, present = compact(raw)
+    example = np.zeros(len(present) + 1, dtype=np.intp)  # a row of each level; the last for missing
+    example[codes] = np.arange(len(codes))
+    return codes, native.gather(example[:-1]).cast(pl.String).to_list(), declared
+
+
+def _encoded_pyarrow(series: nw.Series[Any]) -> tuple[np.ndarray, list[Any], bool]:
+    native, pa = series.to_native(), series.__native_namespace__()
+    if not pa.types.is_dictionary(native.type):
+        native = native.dictionary_encode()
+    array = native.unify_dictionaries().combine_chunks()
+    raw = array.indices.cast("int64").fill_null(-1).to_numpy(zero_copy_only=False)
+    codes, present = compact(raw)
+    return codes, array.dictionary.take(pa.array(present)).to_pylist(), array.type.ordered
+
+
+def _encoded_pandas(series: nw.Series[Any]) -> tuple[np.ndarray, list[Any], bool]:
+    native, pd = series.to_native(), series.__native_namespace__()
+    if series.dtype == nw.String:
+        raw, values = pd.factorize(native)
+        return raw.astype(np.intp, copy=False), values.tolist(), False
+    codes, present = compact(native.cat.codes.to_numpy().astype(np.int64))
+    return codes, [native.cat.categories[index] for index in present], bool(native.cat.ordered)
+
+
+def compact(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Integers (n,) >= -1 renumbered 0, 1, ... in their order, -1 stays; and the integers >= 0 that occur."""
+    top = int(raw.max()) if len(raw) else -1
+    if top > 4 * len(raw) + 1000:
+        present, codes = np.unique(raw, return_inverse=True)
+        gone = int(present[0] == -1)
+        return codes - gone, present[gone:]
+    used = np.zeros(top + 2, dtype=bool)  # the last place is that of -1
+    used[raw] = True
+    present = np.flatnonzero(used[:-1])
+    place = np.full(top + 2, -1, dtype=np.intp)
+    place[present] = np.arange(len(present))
+    return place[raw], present
+
+
+def kept_rows(factor: Factor, kept: np.ndarray) -> Factor:
+    """The factor in some rows; levels that do not occur there go."""
+    codes, present = compact(factor.codes[kept])
+    return Factor(codes, tuple(factor.levels[index] for index in present))
