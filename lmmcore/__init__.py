@@ -1,6 +1,11 @@
 """Linear mixed models for longitudinal data: random effects, serial correlation, exact derivatives."""
 
 from lmmcore.covariance.ar1 import AR1
+from lmmcore.covariance.compound import CompoundSymmetry
+from lmmcore.covariance.exponential import CAR1, Exponential, Gaussian
+from lmmcore.covariance.random_walk import RandomWalk
+from lmmcore.covariance.toeplitz import Toeplitz
+from lmmcore.covariance.unstructured import Unstructured
 from lmmcore.errors import DataError, FitError, FormulaError, LmmError
 from lmmcore.fit import fit
 from lmmcore.inference.compare import Comparison, compare
@@ -10,12 +15,19 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AR1",
+    "CAR1",
     "Comparison",
+    "CompoundSymmetry",
     "DataError",
+    "Exponential",
     "Fit",
     "FitError",
     "FormulaError",
+    "Gaussian",
     "LmmError",
+    "RandomWalk",
+    "Toeplitz",
+    "Unstructured",
     "compare",
     "fit",
 ]

@@ -109,8 +109,8 @@ def _open(source: Any, names: list[str], grouping: set[str]) -> tuple[nw.DataFra
         frame = nw.from_native(source)
     except TypeError:
         raise DataError(
-            f"The data are {type(source).__name__!r}, but must be a frame (polars, pandas, pyarrow), a dict of "
-            "columns, or the path of a .csv or .parquet file."
+            f"The data are {type(source).__name__!r}, but must be a frame (polars, pandas, pyarrow), a dict "
+            "of columns, or the path of a .csv or .parquet file."
         ) from None
     except nw.exceptions.DuplicateError:
         raise DataError("Two columns of the data have the same name; rename one of them.") from None
@@ -183,8 +183,8 @@ def _finite(name: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray | Non
     infinite = np.flatnonzero(np.isinf(values))
     if len(infinite):
         raise DataError(
-            f"The column {name!r} is infinite in row {infinite[0] + 1} of the data; make it missing or correct "
-            "it."
+            f"The column {name!r} is infinite in row {infinite[0] + 1} of the data; make it missing or "
+            "correct it."
         )
     return values, np.isnan(values)
 
@@ -195,7 +195,9 @@ def _objects(name: str, series: nw.Series[Any]) -> tuple[Column, np.ndarray | No
     absent = series.is_null().to_numpy()
     present = [value for value, gone in zip(values, absent, strict=True) if not gone]
     if all(isinstance(value, (bool, np.bool_)) for value in present):
-        codes = np.array([-1 if gone else int(value) for value, gone in zip(values, absent, strict=True)])
+        codes = np.array(
+            [-1 if gone else int(value) for value, gone in zip(values, absent, strict=True)], dtype=np.intp
+        )
         codes, used = compact(codes)
         return Factor(codes, tuple(("False", "True")[index] for index in used)), absent
     if all(isinstance(value, (numbers.Real, Decimal)) for value in present):
@@ -210,8 +212,9 @@ def _objects(name: str, series: nw.Series[Any]) -> tuple[Column, np.ndarray | No
 def _unusable(name: str, kind: str, temporal: bool) -> DataError:
     if temporal:
         return DataError(
-            f"The column {name!r} holds {kind} values, which have no unit in a formula; convert it to a number "
-            f"first, e.g. days since the start: (pl.col({name!r}) - pl.col({name!r}).min()).dt.total_days()."
+            f"The column {name!r} holds {kind} values, which have no unit in a formula; convert it to a "
+            "number first, e.g. days since the start: "
+            f"(pl.col({name!r}) - pl.col({name!r}).min()).dt.total_days()."
         )
     return DataError(
         f"The column {name!r} holds {kind} values; a model needs numbers, text or booleans, so convert it."

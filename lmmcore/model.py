@@ -13,7 +13,7 @@ from lmmcore.covariance.random import RandomCovariance
 from lmmcore.covariance.residual import BoundResidual, Residual, ResidualMoments, SortedTimes
 from lmmcore.data import Factor, Table, interaction
 from lmmcore.errors import DataError, FitError, FormulaError
-from lmmcore.formula.design import Design
+from lmmcore.formula.design import Design, Parts
 from lmmcore.formula.expressions import evaluate
 from lmmcore.formula.parse import Formula, RandomTerm
 from lmmcore.likelihood.coordinates import Centred, Coordinates, centre, rotations
@@ -90,7 +90,10 @@ class Rows:
 
 @dataclass(frozen=True)
 class Model:
-    """A specification bound to data, ready for the likelihood."""
+    """A specification bound to data, ready for the likelihood.
+
+    structure : the residual structure, bound; tries : values of its parameters to start from.
+    """
 
     spec: Specification
     table: Table
@@ -102,6 +105,7 @@ class Model:
     coordinates: Coordinates
     moments: Subjects | ResidualMoments
     structure: BoundResidual | None
+    tries: list[np.ndarray]
 
     @property
     def n(self) -> int:
@@ -156,7 +160,7 @@ def build(spec: Specification, table: Table) -> Model:
     order, codes, times = _sorted(spec, table, grouping)
     one = np.broadcast_to(1.0, (table.n,))
     memory: dict[int, np.ndarray] = {}
-    shared: dict[str, np.ndarray] = {}
+    shared: dict[Parts, np.ndarray] = {}
 
     def columns(design: Design) -> list[np.ndarray]:
         made = design.columns(table, shared)
@@ -176,7 +180,8 @@ def build(spec: Specification, table: Table) -> Model:
     _check_variation(centred, y, formula)
     structure = None if spec.residual is None else spec.residual.bind(rows.sorted_times)
     moments, coordinates = _moments(rows, centred, blocks, structure)
-    return Model(spec, table, fixed, random, blocks, grouping, rows, coordinates, moments, structure)
+    tries = [] if structure is None else structure.starts(rows.sorted_times, centred.y)
+    return Model(spec, table, fixed, random, blocks, grouping, rows, coordinates, moments, structure, tries)
 
 
 def _moments(

@@ -97,7 +97,7 @@ def solve(model: Model) -> Solution:
     if isinstance(moments, Subjects) and model.blocks:
         moments = grouped(moments)
     objective = Objective(model.covariance, moments, model.n, model.spec.reml)
-    optimum = estimate(objective, model.structure)
+    optimum = estimate(objective, model.structure, model.tries)
     coordinates, best = model.coordinates, optimum.evaluation.value.profile
     theta, split = optimum.evaluation.theta, optimum.objective.split
     beta = coordinates.origin + coordinates.fixed @ best.beta

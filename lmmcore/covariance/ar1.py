@@ -100,7 +100,7 @@ class BoundAR1:
         """z without any correlation."""
         return np.zeros(1)
 
-    def starts(self) -> list[np.ndarray]:
+    def starts(self, rows: SortedTimes, residuals: np.ndarray) -> list[np.ndarray]:
         """Values of z to try first."""
         return [np.arctanh([phi]) for phi in STARTS]
 

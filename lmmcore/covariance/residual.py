@@ -57,8 +57,9 @@ class BoundResidual(Protocol):
     def independence(self) -> np.ndarray:
         """z of (nearly) independent residuals."""
 
-    def starts(self) -> list[np.ndarray]:
-        """Values of z to start from; those near the end of the list explain most by the correlation."""
+    def starts(self, rows: SortedTimes, residuals: np.ndarray) -> list[np.ndarray]:
+        """Values of z to start from, given least-squares residuals : (n,) of the sorted rows; those near the
+        end of the list explain most by the correlation."""
 
     def moments(
         self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], rows: SortedTimes

@@ -179,11 +179,11 @@ def setting(node: ast.expr, text: str) -> float | bool:
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         node, sign = node.operand, -1
     if isinstance(node, ast.Constant) and isinstance(node.value, (bool, int, float)):
-        return node.value if isinstance(node.value, bool) else sign * number(node.value, text)
+        return node.value if isinstance(node.value, bool) else sign * written_number(node.value, text)
     raise FormulaError(f"The settings in {short(text)} must be numbers, or True and False.")
 
 
-def number(value: int | float, text: str) -> float:
+def written_number(value: int | float, text: str) -> float:
     """A number written in a formula; FormulaError if it is beyond the range of float64."""
     try:
         result = float(value)

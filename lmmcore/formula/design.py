@@ -20,6 +20,10 @@ from lmmcore.formula.terms import Term
 from lmmcore.formula.tokens import unquote
 from lmmcore.formula.transforms import State
 
+# One column of a factor: its text, and a level's number, a basis's label, or None; a column is a product.
+Part = tuple[str, int | str | None]
+Parts = tuple[Part, ...]
+
 
 @dataclass(frozen=True)
 class Design:
@@ -68,36 +72,32 @@ class Design:
         factors = (factor for term in self.terms for factor in term)
         return tuple(dict.fromkeys(name for factor in factors for name in variables(factor)))
 
-    def columns(self, table: Table, shared: dict[str, np.ndarray] | None = None) -> list[np.ndarray]:
+    def columns(self, table: Table, shared: dict[Any, np.ndarray] | None = None) -> list[np.ndarray]:
         """Columns : len(names) arrays (n,). A numeric column of the table is returned itself, not copied.
 
-        shared : columns by name that designs on the same rows have in common; looked up and added to.
+        shared : columns that designs on the same rows have in common; looked up and added to, so that the
+        same column of two designs is the same array.
         Raises DataError for a level that the training rows did not have.
         """
-        made: dict[str, np.ndarray] = {} if shared is None else shared
+        made = {} if shared is None else shared
         factors: dict[str, Any] = {}
         result: list[np.ndarray] = []
         for product_ in code(self.terms, frozenset(self.levels))[0]:
-            for parts, name in zip(
-                product(*(self._parts(coded.factor, coded.full) for coded in reversed(product_))),
-                _names(product_, self.levels, self.labels),
-                strict=True,
-            ):
-                column = made.get(name)
+            choices = [self._parts(coded.factor, coded.full) for coded in reversed(product_)]
+            for parts in product(*choices):
+                column = made.get(parts)
                 if column is None:
-                    column = made[name] = self._column(parts[::-1], table, factors)
+                    column = made[parts] = self._column(parts[::-1], table, factors)
                 result.append(column)
         return result
 
-    def _parts(self, factor: str, full: bool) -> list[tuple[str, int | str | None]]:
+    def _parts(self, factor: str, full: bool) -> list[Part]:
         """(factor, level number or label) of each column of a factor."""
         if factor in self.levels:
             return [(factor, level) for level in range(0 if full else 1, len(self.levels[factor]))]
         return [(factor, label) for label in self.labels.get(factor, (None,))]
 
-    def _column(
-        self, parts: tuple[tuple[str, int | str | None], ...], table: Table, factors: dict[str, Any]
-    ) -> np.ndarray:
+    def _column(self, parts: Parts, table: Table, factors: dict[str, Any]) -> np.ndarray:
         """Product of the parts; ones if there is none."""
         if not parts:
             return np.ones(table.n)
@@ -118,12 +118,12 @@ class Design:
         """Numbers (n,), codes (n,) in the design's levels, or {label: (n,)}."""
         value = evaluate(factor, table.columns, dict(self.state))
         levels = self.levels.get(factor)
-        if isinstance(value, Factor) != (levels is not None):
+        if isinstance(value, Factor) and levels is not None:
+            return value.codes if value.levels == levels else _recoded(factor, value, levels)
+        if isinstance(value, Factor) or levels is not None:
             was, now = ("numbers", "a category") if levels is None else ("a category", "numbers")
-            raise DataError(f"{factor!r} had {was} in the rows of the fit and is {now} in these; convert it.")
-        if levels is None or value.levels == levels:
-            return value.codes if isinstance(value, Factor) else value
-        return _recoded(factor, value, levels)
+            raise DataError(f"{factor!r} was {was} in the rows of the fit and is {now} in these; convert it.")
+        return value
 
     def to_dict(self) -> dict[str, Any]:
         """All of the design as JSON can hold it."""

@@ -17,10 +17,10 @@ from lmmcore.formula.calls import (
     OPERATORS,
     PLACEHOLDER,
     Expression,
-    number,
     read_call,
     setting,
     written,
+    written_number,
 )
 from lmmcore.formula.levels import Factor, level_text
 from lmmcore.formula.tokens import unquote
@@ -49,6 +49,16 @@ def evaluate(
     return value
 
 
+def response(factor: str, columns: Mapping[str, np.ndarray | Factor]) -> np.ndarray:
+    """The response (n,); DataError if it is a category."""
+    value = evaluate(factor, columns)
+    if not isinstance(value, np.ndarray):
+        raise DataError(
+            f"The response {factor!r} must be a number, but it is a category; convert it to numbers first."
+        )
+    return value
+
+
 @dataclass(frozen=True)
 class _Evaluation:
     """One walk over a checked tree."""
@@ -69,7 +79,7 @@ class _Evaluation:
         x = np.asarray(x, dtype=float)
         if x.ndim == 0:
             raise FormulaError(f"{text} uses no column, so it is the same for all rows; name a column in it.")
-        _check_finite(x, text)
+        _check_finite(x, self.written(node.args[0]))
         if name in SCALARS:
             known = self.state.get(text)
             if known is None:
@@ -96,8 +106,8 @@ class _Evaluation:
             case ast.UnaryOp():
                 value = self.number(node.operand)
                 return -value if isinstance(node.op, ast.USub) else value
-            case ast.Constant():
-                return np.float64(number(node.value, self.expression.text))
+            case ast.Constant(value=int() | float() as value):
+                return np.float64(written_number(value, self.expression.text))
             case ast.Name(id="pi"):
                 return np.float64(math.pi)
         value = self.column(node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +35,7 @@ def interaction(factors: Sequence[Factor]) -> Factor:
         codes, combined = compact(codes * size + factor.codes)
         levels = [f"{levels[value // size]}:{factor.levels[value % size]}" for value in combined.tolist()]
     if len(set(levels)) < len(levels):
-        twice = next(level for level in levels if levels.count(level) > 1)
+        twice = Counter(levels).most_common(1)[0][0]
         raise DataError(
             f"Two combinations of the grouping columns are both written {twice!r}, because a level holds "
             "':'; replace the ':' in the data."
@@ -74,13 +75,14 @@ def _listed(name: str, codes: np.ndarray, texts: list[str], levels: list[str]) -
         raise DataError(
             f"The categories given for {name!r} are empty or name a level twice; list each level once."
         )
-    outside = [text for text in texts if text not in levels]
+    place = {text: index for index, text in enumerate(texts)}
+    outside = sorted(place.keys() - set(levels))
     if outside:
         raise DataError(
             f"The column {name!r} has the level {outside[0]!r}, but its known levels are "
             f"{', '.join(map(repr, levels[:20]))}; correct the value or add it to the list."
         )
-    return _ordered(codes, texts, [texts.index(level) for level in levels if level in texts])
+    return _ordered(codes, texts, [place[level] for level in levels if level in place])
 
 
 def _ordered(codes: np.ndarray, texts: list[str], order: Iterable[int]) -> Factor:

@@ -12,7 +12,8 @@ from functools import lru_cache
 from lmmcore.errors import FormulaError
 from lmmcore.formula.calls import canonical, check_function, short
 from lmmcore.formula.terms import Formula, RandomTerm, Sum, Term, add, distinct, remove, unique
-from lmmcore.formula.tokens import Token, quote, tokenize, where
+from lmmcore.formula.tokens import Token, quote, tokenize, unquote, where
+from lmmcore.formula.transforms import BASES
 
 __all__ = ["Formula", "RandomTerm", "Term", "parse"]
 
@@ -66,8 +67,8 @@ class _Parser:
         tildes = sum(token.kind == "operator" and token.value == "~" for token in self.tokens)
         if tildes != 1:
             raise FormulaError(
-                f"The formula {short(self.text)} has {tildes or 'no'} '~', but needs one between the response "
-                "and the terms, e.g. y ~ x + (1 | id)."
+                f"The formula {short(self.text)} has {tildes or 'no'} '~', but needs one between the "
+                "response and the terms, e.g. y ~ x + (1 | id)."
             )
         if self.at("~"):
             raise FormulaError("The formula has no response before '~'; write e.g. y ~ x + (1 | id).")
@@ -83,7 +84,12 @@ class _Parser:
     def response(self) -> str:
         if self.token.kind not in ("name", "quoted"):
             raise self.error("The response must be a column or a function of columns, e.g. log(y),")
+        name, place = self.token.value, self.token.start
         response = self.factor()
+        if unquote(response) is None and name in (*BASES, "C"):
+            raise FormulaError(
+                f"The response must be one number a row, but {name} {where(self.text, place)} is not."
+            )
         if not self.at("~"):
             raise self.error(
                 "The response must be one column or function; put arithmetic into I(), e.g. I(y / 100) ~ x;"
@@ -162,7 +168,8 @@ class _Parser:
         if token.kind == "number":
             if token.value not in ("0", "1"):
                 raise self.error(
-                    f"The number {token.value} is not a term (only 0 and 1 are); compute inside I(), e.g. I(2 * x);"
+                    f"The number {token.value} is not a term (only 0 and 1 are); compute inside I(), "
+                    "e.g. I(2 * x);"
                 )
             self.place += 1
             return Sum(intercept=token.value == "1")

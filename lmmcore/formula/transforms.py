@@ -126,7 +126,11 @@ def _apply_bs(x: np.ndarray, state: State, text: str) -> Bases:
 def _learn_cr(x: np.ndarray, settings: Mapping[str, Any], text: str) -> State:
     if "df" not in settings:
         raise FormulaError(f"{text} needs df, the number of its columns, e.g. cr(t, df=4).")
-    learnt: State = {"df": _count(settings["df"], "df", 2, text), "spline": {}}
+    df = _count(settings["df"], "df", 2, text)
+    distinct = len(np.unique(x))
+    if distinct < df:
+        raise DataError(f"{text} needs {df} distinct values, but the column has {distinct}; lower df.")
+    learnt: State = {"df": df, "spline": {}}
     _apply_cr(x, learnt, text)
     return learnt
 
@@ -134,12 +138,7 @@ def _learn_cr(x: np.ndarray, settings: Mapping[str, Any], text: str) -> State:
 def _apply_cr(x: np.ndarray, state: State, text: str) -> Bases:
     from formulaic.transforms.cubic_spline import natural_cubic_spline
 
-    try:
-        made = natural_cubic_spline(x, df=state["df"], _state=state["spline"])
-    except ValueError:
-        raise DataError(
-            f"{text} needs at least {state['df']} distinct values to place its knots; lower df."
-        ) from None
+    made = natural_cubic_spline(x, df=state["df"], _state=state["spline"])
     return {str(label): np.asarray(column, dtype=float) for label, column in made.items()}
 
 

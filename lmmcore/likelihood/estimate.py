@@ -18,13 +18,16 @@ NEGLIGIBLE = 1e-3
 SAME_DEVIANCE = 1e-9
 
 
-def estimate(objective: Objective, structure: BoundResidual | None) -> Optimum:
+def estimate(
+    objective: Objective, structure: BoundResidual | None, correlations: list[np.ndarray]
+) -> Optimum:
     """The (restricted) maximum-likelihood estimate.
 
+    structure : the residual structure; correlations : values of its parameters to start from.
     Raises FitError if the likelihood cannot be evaluated at any start.
     """
     optima = []
-    for start in _starts(objective, structure):
+    for start in _starts(objective, structure, correlations):
         found = minimise(objective, start)
         if found is not None:
             optima.append(_settle(found))
@@ -37,7 +40,9 @@ def estimate(objective: Objective, structure: BoundResidual | None) -> Optimum:
     return replace(best, evaluations=sum(optimum.evaluations for optimum in optima))
 
 
-def _starts(objective: Objective, structure: BoundResidual | None) -> list[np.ndarray]:
+def _starts(
+    objective: Objective, structure: BoundResidual | None, correlations: list[np.ndarray]
+) -> list[np.ndarray]:
     """Values of theta to start from, best first."""
     covariance = objective.covariance
     none = np.empty(0)
@@ -46,7 +51,6 @@ def _starts(objective: Objective, structure: BoundResidual | None) -> list[np.nd
         if not covariance.q:
             return [none]
         return [covariance.parameters(starting_psi(cells, covariance, objective.n, objective.reml))]
-    correlations = structure.starts()
     if not covariance.q:
         return _best(objective, correlations)[:1]
     at_independence = np.concatenate([np.zeros(objective.split), structure.independence])

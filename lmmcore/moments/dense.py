@@ -19,6 +19,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from lmmcore.covariance.residual import SortedTimes
 from lmmcore.moments.subjects import Subjects
 
 
@@ -36,31 +37,42 @@ class Matrices:
 
 @dataclass(frozen=True)
 class Batch:
-    """Cells with the same number of rows a subject and of subjects a cell.
+    """c cells of s subjects with n rows each.
 
-    rows : (c, s, n) row numbers; subjects : (c, s) subject numbers; U : (c, n, s, k) the rows of
-    [Z X y]; matrices : R of the cells as a function of phi.
+    times : (c, n); subjects : (c, s) subject numbers; U : (c, n, s, k) the rows of [Z X y].
     """
 
+    times: np.ndarray
     subjects: np.ndarray
     U: np.ndarray
-    matrices: Callable[[np.ndarray], Matrices]
 
 
 class DenseMoments:
     """The moments of all batches at any phi; q columns of U are Z, the others are [X y]."""
 
-    def __init__(self, batches: Sequence[Batch], q: int, N: int) -> None:
+    def __init__(
+        self, batches: Sequence[Batch], matrices: Callable[[np.ndarray, np.ndarray], Matrices], q: int, N: int
+    ) -> None:
         self._batches = tuple(batches)
+        self._matrices = matrices
         self._q, self._N = q, N
         self._k = batches[0].U.shape[3]
         # One evaluation asks for value, first and second derivatives at the same phi.
         self._prepared = lru_cache(maxsize=2)(self._prepare)
 
+    def rotated(self, fixed: np.ndarray, random: np.ndarray) -> DenseMoments:
+        """Moments of [Z random, X fixed, y] for fixed : (p, p), random : (q, q)."""
+        q, p = self._q, len(fixed)
+        rotation = np.eye(self._k)
+        rotation[:q, :q] = random
+        rotation[q : q + p, q : q + p] = fixed
+        batches = [Batch(batch.times, batch.subjects, batch.U @ rotation) for batch in self._batches]
+        return DenseMoments(batches, self._matrices, q, self._N)
+
     def _prepare(self, phi: tuple[float, ...]) -> list[tuple[Batch, Matrices, np.ndarray, np.ndarray]]:
         prepared = []
         for batch in self._batches:
-            matrices = batch.matrices(np.array(phi))
+            matrices = self._matrices(np.array(phi), batch.times)
             inverse = np.linalg.inv(matrices.value)
             c, n, s, k = batch.U.shape
             whitened = (inverse @ batch.U.reshape(c, n, s * k)).reshape(batch.U.shape)
@@ -122,3 +134,27 @@ class DenseMoments:
                 A[:, :, batch.subjects] = np.einsum("cnsa,cnsb->abcs", left[..., :q], right[..., :q])
                 B[:, :, batch.subjects] = np.einsum("cnsr,cnsa->racs", left[..., q:], right[..., :q])
         return Subjects(A, B, S, log_r)
+
+
+def dense_moments(
+    Z: Sequence[np.ndarray],
+    XY: Sequence[np.ndarray],
+    rows: SortedTimes,
+    matrices: Callable[[np.ndarray, np.ndarray], Matrices],
+) -> DenseMoments:
+    """Moments under R = matrices(phi, times : (c, n)), subjects with equal times sharing it."""
+    ends = np.append(rows.starts[1:], len(rows.times))
+    sizes = ends - rows.starts
+    U = np.column_stack([*Z, *XY])
+    batches = []
+    for n in np.unique(sizes):
+        members = np.flatnonzero(sizes == n)
+        index = rows.starts[members][:, None] + np.arange(n)
+        times, cell, counts = np.unique(rows.times[index], axis=0, return_inverse=True, return_counts=True)
+        order = np.argsort(cell, kind="stable")
+        first = np.cumsum(counts) - counts
+        for s in np.unique(counts):
+            cells = np.flatnonzero(counts == s)
+            chosen = order[first[cells][:, None] + np.arange(s)]  # (c, s) places in members
+            batches.append(Batch(times[cells], members[chosen], U[index[chosen]].transpose(0, 2, 1, 3)))
+    return DenseMoments(batches, matrices, len(Z), len(rows.starts))

@@ -1,0 +1,169 @@
+"""Correlations that fall with the distance in time, for any times.
+
+    CAR1          rho^|t - s|                                 (= Exponential with rho = exp(-1/range))
+    Exponential   (1 - nugget) exp(-|t - s| / range)
+    Gaussian      (1 - nugget) exp(-(|t - s| / range)^2)
+
+The nugget is the share of the variance that is measurement error; the definitions are nlme's (corCAR1,
+corExp, corGaus; Pinheiro & Bates 2000, section 5.3.2). The parameters are log range and w with
+nugget = w^2 / (1 + w^2), so that a nugget of 0 is an ordinary stationary point.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmmcore.covariance.dense import DenseResidual
+from lmmcore.covariance.residual import SortedTimes
+from lmmcore.moments.dense import Matrices
+
+# Starting values: the correlation one median gap apart, and w of the nugget.
+CORRELATIONS = (0.05, 0.3, 0.6, 0.85)
+START_W = 0.5
+# A nugget or a correlation over the shortest gap below this is a zero.
+ZERO = 1e-8
+
+
+@dataclass(frozen=True)
+class CAR1:
+    """Continuous-time AR(1): correlation rho^|t - s| for any times, 0 < rho < 1 per unit of time."""
+
+    time: str
+    subject: str | None = None
+
+    type = "car1"
+
+    def check(self, times: np.ndarray) -> None:
+        """Any times will do."""
+
+    def bind(self, rows: SortedTimes) -> DenseResidual:
+        """The structure for one data set."""
+        return DenseResidual(_law(1, False, rows, as_rho=True))
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """Correlation (1 - nugget) exp(-|t - s| / range); nugget=True adds measurement error."""
+
+    time: str
+    nugget: bool = False
+    subject: str | None = None
+
+    type = "exponential"
+
+    def check(self, times: np.ndarray) -> None:
+        """Any times will do."""
+
+    def bind(self, rows: SortedTimes) -> DenseResidual:
+        """The structure for one data set."""
+        return DenseResidual(_law(1, self.nugget, rows))
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Correlation (1 - nugget) exp(-(|t - s| / range)^2); nugget=True adds measurement error."""
+
+    time: str
+    nugget: bool = False
+    subject: str | None = None
+
+    type = "gaussian"
+
+    def check(self, times: np.ndarray) -> None:
+        """Any times will do."""
+
+    def bind(self, rows: SortedTimes) -> DenseResidual:
+        """The structure for one data set."""
+        return DenseResidual(_law(2, self.nugget, rows))
+
+
+def _law(power: int, nugget: bool, rows: SortedTimes, as_rho: bool = False) -> PowerExponential:
+    gaps = np.diff(rows.times)[np.diff(rows.subject) == 0]
+    return PowerExponential(
+        power,
+        nugget,
+        float(np.median(gaps)) if len(gaps) else 1.0,
+        float(gaps.min()) if len(gaps) else 1.0,
+        as_rho,
+    )
+
+
+@dataclass(frozen=True)
+class PowerExponential:
+    """(1 - nugget) exp(-(d / range)^power); median_gap, shortest_gap : of neighbouring rows."""
+
+    power: int
+    nugget: bool
+    median_gap: float
+    shortest_gap: float
+    as_rho: bool
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """rho, or range, and nugget."""
+        return ("rho" if self.as_rho else "range", *(("nugget",) if self.nugget else ()))
+
+    @property
+    def independence(self) -> np.ndarray:
+        """A range of a twentieth of the shortest gap."""
+        return np.array([np.log(self.shortest_gap / 20), *([0.0] if self.nugget else [])])
+
+    def starts(self, rows: SortedTimes, residuals: np.ndarray) -> list[np.ndarray]:
+        """Correlations one median gap apart, with and without a share of measurement error."""
+        ranges = [
+            np.log(self.median_gap / (-np.log(correlation)) ** (1 / self.power))
+            for correlation in CORRELATIONS
+        ]
+        return [np.array([value, *([START_W] if self.nugget else [])]) for value in ranges]
+
+    def natural(self, z: np.ndarray) -> np.ndarray:
+        """(rho or range[, nugget])."""
+        reach = np.exp(z[0])
+        first = np.exp(-1 / reach) if self.as_rho else reach
+        return np.array([first, *([z[1] ** 2 / (1 + z[1] ** 2)] if self.nugget else [])])
+
+    def at_boundary(self, natural: np.ndarray) -> list[str]:
+        """No correlation even over the shortest gap, or no nugget."""
+        phrases = []
+        if self._correlation(natural, np.array(self.shortest_gap)) < ZERO:
+            phrases.append("rho is 0" if self.as_rho else "range is 0")
+        if self.nugget and natural[1] < ZERO:
+            phrases.append("nugget is 0")
+        return phrases
+
+    def matrices(self, z: np.ndarray, times: np.ndarray) -> Matrices:
+        """R and its derivatives by (log range[, w])."""
+        c, n = times.shape
+        distance = np.abs(times[:, :, None] - times[:, None, :])
+        u = (distance * np.exp(-z[0])) ** self.power
+        f = np.exp(-u)
+        f1 = self.power * u * f
+        f2 = self.power**2 * u * (u - 1) * f
+        off = 1 - np.eye(n)
+        one = np.eye(n)
+        if not self.nugget:
+            return Matrices(one + off * f, (off * f1)[None], (off * f2)[None, None])
+        w = z[1]
+        share = 1 / (1 + w**2)
+        share1 = -2 * w * share**2
+        share2 = (6 * w**2 - 2) * share**3
+        first = np.stack([off * share * f1, off * share1 * f])
+        mixed = off * share1 * f1
+        second = np.stack([np.stack([off * share * f2, mixed]), np.stack([mixed, off * share2 * f])])
+        return Matrices(one + off * share * f, first, second)
+
+    def _correlation(self, natural: np.ndarray, distance: np.ndarray) -> np.ndarray:
+        reach = -1 / np.log(natural[0]) if self.as_rho and natural[0] > 0 else natural[0]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            size = np.where(distance > 0, np.exp(-((distance / reach) ** self.power)), 1.0)
+        return size * (1 - natural[1]) if self.nugget else size
+
+    def cross(self, natural: np.ndarray, new: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        """Correlation of different measurements : (..., a, b)."""
+        return self._correlation(natural, np.abs(new[..., :, None] - seen[..., None, :]))
+
+    def variance(self, natural: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """1 at every time."""
+        return np.ones(times.shape)

@@ -1,0 +1,170 @@
+"""Toeplitz residuals: a correlation of its own for each lag of a visit grid.
+
+The parameters are the partial autocorrelations on the scale artanh, from which the Durbin-Levinson
+recursion gives the correlations: any values make a positive definite R (Barndorff-Nielsen & Schou 1973).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmmcore.covariance.dense import DenseResidual
+from lmmcore.covariance.residual import SortedTimes
+from lmmcore.errors import DataError
+from lmmcore.moments.dense import Matrices
+
+MOST_LAGS = 40
+AT_ONE = 1e-6
+START_DECAYS = (0.0, 0.3, 0.6, 0.85)
+
+
+@dataclass(frozen=True)
+class Toeplitz:
+    """A free correlation for each lag over the whole-number visits `time`."""
+
+    time: str
+    subject: str | None = None
+
+    type = "toeplitz"
+
+    def check(self, times: np.ndarray) -> None:
+        """Raise DataError unless the times are whole numbers on a short grid."""
+        if np.any(times != np.round(times)):
+            raise DataError(
+                f"Toeplitz({self.time!r}) needs whole-number times; number the visits 1, 2, 3, ... or use "
+                f"Exponential({self.time!r}) for irregular times."
+            )
+
+    def bind(self, rows: SortedTimes) -> DenseResidual:
+        """The structure for one data set."""
+        distinct = np.unique(rows.times)
+        step = float(np.gcd.reduce(np.diff(distinct).astype(np.int64))) if len(distinct) > 1 else 1.0
+        lags = int((distinct[-1] - distinct[0]) / step)
+        if lags > MOST_LAGS:
+            raise DataError(
+                f"Toeplitz({self.time!r}) would estimate {lags} correlations, one a lag, and allows "
+                f"{MOST_LAGS}; use AR1({self.time!r}) or Exponential({self.time!r})."
+            )
+        return DenseResidual(ToeplitzLaw(step, lags))
+
+
+@dataclass(frozen=True)
+class ToeplitzLaw:
+    """Correlations of lags 1..lags in steps of `step` units of time."""
+
+    step: float
+    lags: int
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """One name a lag, in units of time."""
+        return tuple(f"rho({lag * self.step:g})" for lag in range(1, self.lags + 1))
+
+    @property
+    def independence(self) -> np.ndarray:
+        """No partial autocorrelation."""
+        return np.zeros(self.lags)
+
+    def starts(self, rows: SortedTimes, residuals: np.ndarray) -> list[np.ndarray]:
+        """AR(1) correlations: only the first partial autocorrelation differs from 0."""
+        return [np.arctanh(decay) * (np.arange(self.lags) == 0) for decay in START_DECAYS]
+
+    def natural(self, z: np.ndarray) -> np.ndarray:
+        """Correlations by lag."""
+        return correlations(z)[0]
+
+    def at_boundary(self, natural: np.ndarray) -> list[str]:
+        """A correlation of 1."""
+        return [
+            f"{name} is {np.sign(value):.0f}"
+            for name, value in zip(self.parameter_names, natural, strict=True)
+            if 1 - abs(value) < AT_ONE
+        ]
+
+    def matrices(self, z: np.ndarray, times: np.ndarray) -> Matrices:
+        """R and its derivatives by the partial autocorrelations."""
+        value, first, second = correlations(z)
+        m = self.lags
+        value = np.concatenate([[1.0], value])
+        first = np.concatenate([np.zeros((m, 1)), first], axis=1)
+        second = np.concatenate([np.zeros((m, m, 1)), second], axis=2)
+        lag = self._lag(times, times)
+        return Matrices(value[lag], first[:, lag], second[:, :, lag])
+
+    def _lag(self, new: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        lag = np.abs(new[..., :, None] - seen[..., None, :]) / self.step
+        if np.any(lag != np.round(lag)) or lag.max(initial=0) > self.lags:
+            raise DataError(
+                f"A Toeplitz correlation knows lags up to {self.lags * self.step:g} in steps of {self.step:g} "
+                "only; predict at a visit of the data."
+            )
+        return lag.astype(int)
+
+    def cross(self, natural: np.ndarray, new: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        """Correlation by lag : (..., a, b)."""
+        return np.concatenate([[1.0], natural])[self._lag(new, seen)]
+
+    def variance(self, natural: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """1 at every visit."""
+        return np.ones(times.shape)
+
+
+def correlations(z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Correlations of lags 1..m with first and second derivatives : (m,), (m, m), (m, m, m).
+
+    Durbin-Levinson: rho_k = pi_k v_{k-1} + sum_j a_{k-1,j} rho_{k-j}, v_k = v_{k-1} (1 - pi_k^2),
+    a_{k,j} = a_{k-1,j} - pi_k a_{k-1,k-j}, a_{k,k} = pi_k = tanh z_k; derivatives last index first.
+    """
+    m = len(z)
+    unit = np.eye(m)
+    pi = [
+        _Jet(np.tanh(z[k]), (1 - np.tanh(z[k]) ** 2) * unit[k], _bend(z[k]) * np.outer(unit[k], unit[k]))
+        for k in range(m)
+    ]
+    left = _Jet(1.0, np.zeros(m), np.zeros((m, m)))
+    weights: list[_Jet] = []
+    rho: list[_Jet] = []
+    for k in range(m):
+        value = pi[k] * left
+        for j, weight in enumerate(weights):
+            value = value + weight * rho[k - 1 - j]
+        rho.append(value)
+        turned = weights[::-1]
+        weights = [weight - pi[k] * other for weight, other in zip(weights, turned, strict=True)]
+        weights.append(pi[k])
+        left = left - left * pi[k] * pi[k]
+    return (
+        np.array([jet.value for jet in rho]),
+        np.array([jet.first for jet in rho]).reshape(m, m).T,
+        np.array([jet.second for jet in rho]).reshape(m, m, m).transpose(1, 2, 0),
+    )
+
+
+def _bend(z: float) -> float:
+    """Second derivative of tanh."""
+    return float(-2 * np.tanh(z) * (1 - np.tanh(z) ** 2))
+
+
+@dataclass(frozen=True)
+class _Jet:
+    """A number with its gradient and Hessian."""
+
+    value: float
+    first: np.ndarray
+    second: np.ndarray
+
+    def __add__(self, other: _Jet) -> _Jet:
+        return _Jet(self.value + other.value, self.first + other.first, self.second + other.second)
+
+    def __sub__(self, other: _Jet) -> _Jet:
+        return _Jet(self.value - other.value, self.first - other.first, self.second - other.second)
+
+    def __mul__(self, other: _Jet) -> _Jet:
+        cross = np.outer(self.first, other.first)
+        return _Jet(
+            self.value * other.value,
+            self.value * other.first + other.value * self.first,
+            self.value * other.second + other.value * self.second + cross + cross.T,
+        )

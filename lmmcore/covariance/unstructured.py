@@ -1,0 +1,151 @@
+"""Any covariance between the visits of a grid: the residual model of the MMRM.
+
+R = L L' with L lower triangular, L_11 = 1 (sigma is the residual SD of the first visit) and the logarithms
+of the other diagonal entries as parameters, so that R is always positive definite.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lmmcore.covariance.dense import DenseResidual
+from lmmcore.covariance.residual import SortedTimes
+from lmmcore.errors import DataError
+from lmmcore.moments.dense import Matrices
+
+# More visits have more parameters than any trial can estimate.
+MOST_VISITS = 40
+# Eigenvalues of the starting covariance are raised to this part of the largest.
+FLOOR = 1e-2
+
+
+@dataclass(frozen=True)
+class Unstructured:
+    """Unstructured covariance over the visits `time`, as in a mixed model for repeated measures."""
+
+    time: str
+    subject: str | None = None
+
+    type = "unstructured"
+
+    def check(self, times: np.ndarray) -> None:
+        """Raise DataError if the times are no visit grid."""
+        visits = len(np.unique(times))
+        if visits > MOST_VISITS:
+            raise DataError(
+                f"Unstructured({self.time!r}) needs a grid of at most {MOST_VISITS} visits, but {self.time!r} "
+                f"has {visits} distinct values; use Exponential({self.time!r}) or round the times to visits."
+            )
+
+    def bind(self, rows: SortedTimes) -> DenseResidual:
+        """The structure for one data set."""
+        return DenseResidual(UnstructuredLaw(tuple(np.unique(rows.times).tolist())))
+
+
+@dataclass(frozen=True)
+class UnstructuredLaw:
+    """Covariance between the visits at the times `visits`."""
+
+    visits: tuple[float, ...]
+
+    @cached_property
+    def _entries(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns of the free entries of L."""
+        row, column = np.tril_indices(len(self.visits))
+        return row[1:], column[1:]
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Relative SDs of the later visits, then the correlations."""
+        shown = [f"{visit:g}" for visit in self.visits]
+        pairs = [f"cor({a},{b})" for j, b in enumerate(shown) for a in shown[:j]]
+        return (*(f"sd({visit})/sd({shown[0]})" for visit in shown[1:]), *pairs)
+
+    @property
+    def independence(self) -> np.ndarray:
+        """L = I."""
+        return np.zeros(len(self._entries[0]))
+
+    def starts(self, rows: SortedTimes, residuals: np.ndarray) -> list[np.ndarray]:
+        """From the covariances of least-squares residuals over the pairs of visits available."""
+        J, N = len(self.visits), len(rows.starts)
+        grid = np.full((N, J), np.nan)
+        grid[rows.subject, np.searchsorted(self.visits, rows.times)] = residuals
+        seen = np.isfinite(grid)
+        filled = np.where(seen, grid, 0.0)
+        together = seen.T.astype(float) @ seen
+        V = filled.T @ filled / np.maximum(together, 1)
+        values, vectors = np.linalg.eigh(V)
+        V = (vectors * np.maximum(values, FLOOR * values[-1])) @ vectors.T
+        lower = np.linalg.cholesky(V / V[0, 0])
+        row, column = self._entries
+        return [np.where(row == column, np.log(np.maximum(lower[row, column], 1e-300)), lower[row, column])]
+
+    def _factor(self, z: np.ndarray) -> np.ndarray:
+        row, column = self._entries
+        lower = np.zeros((len(self.visits),) * 2)
+        lower[0, 0] = 1
+        lower[row, column] = np.where(row == column, np.exp(z), z)
+        return lower
+
+    def natural(self, z: np.ndarray) -> np.ndarray:
+        """Relative SDs and correlations, in the order of parameter_names."""
+        lower = self._factor(z)
+        R = lower @ lower.T
+        sd = np.sqrt(np.diag(R))
+        correlation = R / np.outer(sd, sd)
+        pairs = [correlation[i, j] for j in range(len(sd)) for i in range(j)]
+        return np.concatenate([sd[1:], pairs])
+
+    def at_boundary(self, natural: np.ndarray) -> list[str]:
+        """The parameterisation keeps R positive definite."""
+        return []
+
+    def _covariance(self, natural: np.ndarray) -> np.ndarray:
+        J = len(self.visits)
+        sd = np.concatenate([[1.0], natural[: J - 1]])
+        R = np.eye(J)
+        place = J - 1
+        for j in range(J):
+            R[:j, j] = R[j, :j] = natural[place : place + j]
+            place += j
+        return R * np.outer(sd, sd)
+
+    def matrices(self, z: np.ndarray, times: np.ndarray) -> Matrices:
+        """R and its derivatives at the visits of each cell."""
+        row, column = self._entries
+        lower = self._factor(z)
+        m, J = len(z), len(self.visits)
+        D = np.zeros((m, J, J))  # derivative of L by each parameter
+        D[np.arange(m), row, column] = np.where(row == column, lower[row, column], 1.0)
+        first = D @ lower.T
+        first = first + first.transpose(0, 2, 1)
+        second = np.einsum("iac,jbc->ijab", D, D)
+        second = second + second.transpose(1, 0, 2, 3)
+        diagonal = np.flatnonzero(row == column)  # d2 L = d L there
+        bent = D[diagonal] @ lower.T
+        second[diagonal, diagonal] += bent + bent.transpose(0, 2, 1)
+        place = np.searchsorted(self.visits, times)
+        chosen = (place[:, :, None], place[:, None, :])
+        return Matrices((lower @ lower.T)[chosen], first[:, *chosen], second[:, :, *chosen])
+
+    def cross(self, natural: np.ndarray, new: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        """Covariance of different measurements : (..., a, b)."""
+        a, b = self._places(new), self._places(seen)
+        return self._covariance(natural)[a[..., :, None], b[..., None, :]]
+
+    def variance(self, natural: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """Relative variance of each visit."""
+        return np.diag(self._covariance(natural))[self._places(times)]
+
+    def _places(self, times: np.ndarray) -> np.ndarray:
+        place = np.minimum(np.searchsorted(self.visits, times), len(self.visits) - 1)
+        if np.any(np.asarray(self.visits)[place] != times):
+            raise DataError(
+                "An unstructured covariance knows the visits "
+                f"{', '.join(f'{visit:g}' for visit in self.visits)} only; predict at one of these."
+            )
+        return place
