@@ -14,7 +14,7 @@ from lmmcore.covariance.residual import BoundResidual, Residual, ResidualMoments
 from lmmcore.data import Factor, Table, interaction
 from lmmcore.errors import DataError, FitError, FormulaError
 from lmmcore.formula.design import Design, Parts
-from lmmcore.formula.expressions import evaluate
+from lmmcore.formula.expressions import response
 from lmmcore.formula.parse import Formula, RandomTerm
 from lmmcore.likelihood.coordinates import Centred, Coordinates, centre, rotations
 from lmmcore.moments.subjects import Subjects, independent
@@ -171,7 +171,7 @@ def build(spec: Specification, table: Table) -> Model:
 
     X = columns(fixed)
     Z = [column for _, design in random for column in columns(design)]
-    y = _take(_response(formula, table), order, memory)
+    y = _take(response(formula.response, table.columns), order, memory)
     starts = np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]]))
     rows = Rows(order, X, Z, y, codes, starts, times)
     _check_identified(rows, [block.names for block in blocks], subject_name)
@@ -292,13 +292,6 @@ def _take(column: np.ndarray, order: np.ndarray | None, memory: dict[int, np.nda
     if id(column) not in memory:
         memory[id(column)] = column[order]
     return memory[id(column)]
-
-
-def _response(formula: Formula, table: Table) -> np.ndarray:
-    values = evaluate(formula.response, table.columns)
-    if not isinstance(values, np.ndarray):
-        raise DataError(f"The response {formula.response!r} must be a number, but it is not one.")
-    return values
 
 
 def _check_identified(rows: Rows, terms: list[tuple[str, ...]], group: str) -> None:

@@ -142,11 +142,7 @@ def errors(entry: dict) -> dict[str, float]:
         blup[dense.levels[rows[0]]] = dict(zip(dense.z_terms, b, strict=True))
         fitted[rows] += dense.Z[rows] @ b
     tiny = 1e-9 * entry["sigma"]  # the scale of a BLUP whose variance is zero
-    spread = {
-        row["term1"]: np.sqrt(row["covariance"]) + tiny
-        for row in entry["varcorr"]
-        if not row["term2"]
-    }
+    spread = {row["term1"]: np.sqrt(row["covariance"]) + tiny for row in entry["varcorr"] if not row["term2"]}
     ll, bic_n = entry["loglik"], dense.n - (dense.p if dense.reml and rho is not None else 0)
     assert entry["bic_n"] == bic_n and entry["nobs"] == dense.n
     rows = entry["rows"]
@@ -168,7 +164,8 @@ def errors(entry: dict) -> dict[str, float]:
         "fitted": max(
             np.max(np.abs(fitted[rows] - entry["fitted"])),
             np.max(np.abs((dense.X @ beta)[rows] - entry["fitted_population"])),
-        ) / entry["sigma"],
+        )
+        / entry["sigma"],
         "gain": gain(dense, entry, psi),
     }
 

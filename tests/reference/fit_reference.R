@@ -23,7 +23,6 @@ read_frame <- function(entry) {
       frame[[name]] <- factor(text, levels)
     }
   }
-  for (name in names(entry$centre)) frame[[name]] <- frame[[name]] - entry$centre[[name]]
   frame
 }
 

@@ -34,7 +34,9 @@ shipped <- function(label, call) {
 
 fit_lme4 <- function(entry, frame, reml) {
   formula <- as.formula(entry$formula)
-  parsed <- lFormula(formula, frame, REML = reml, control = lmerControl(check.scaleX = "ignore"))
+  centred <- frame
+  for (name in names(entry$centre)) centred[[name]] <- frame[[name]] - entry$centre[[name]]
+  parsed <- lFormula(formula, centred, REML = reml, control = lmerControl(check.scaleX = "ignore"))
   devfun <- do.call(mkLmerDevfun, parsed)
   best <- best_of(function(theta) devfun(theta) / 2, environment(devfun)$pp$theta, parsed$reTrms$lower)
   value <- devfun(best$par)
