@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from lmmcore.covariance.random import RandomCovariance
-from lmmcore.covariance.residual import BoundResidual, Residual, ResidualMoments, SortedTimes
+from lmmcore.covariance.residual import BoundResidual, Residual, ResidualMoments
 from lmmcore.data import Factor, Table, interaction
 from lmmcore.errors import DataError, FitError, FormulaError
 from lmmcore.formula.design import Design, Parts
 from lmmcore.formula.expressions import response
 from lmmcore.formula.parse import Formula, RandomTerm
 from lmmcore.likelihood.coordinates import Centred, Coordinates, centre, rotations
-from lmmcore.moments.subjects import Subjects, independent
+from lmmcore.moments.subjects import SortedRows, Subjects, independent
 
 # Nothing varies if this share of the squared response or less is left over by the fixed effects.
 PERFECT = 1e-22
@@ -74,10 +74,10 @@ class Rows:
         return np.repeat(np.arange(len(self.starts)), np.diff(np.append(self.starts, len(self.y))))
 
     @cached_property
-    def sorted_times(self) -> SortedTimes:
+    def sorted_rows(self) -> SortedRows:
         """The rows as a residual structure sees them; without times, rows are numbered."""
         times = np.arange(len(self.y)) - self.starts[self.index] if self.times is None else self.times
-        return SortedTimes(times, self.index, self.starts)
+        return SortedRows(times, self.index, self.starts)
 
     def unsorted(self, values: np.ndarray) -> np.ndarray:
         """Values of sorted rows, back in the order of the table."""
@@ -178,9 +178,9 @@ def build(spec: Specification, table: Table) -> Model:
 
     centred = centre(X, Z, y, [block.columns for block in blocks])
     _check_variation(centred, y, formula)
-    structure = None if spec.residual is None else spec.residual.bind(rows.sorted_times)
+    structure = None if spec.residual is None else spec.residual.bind(rows.sorted_rows)
     moments, coordinates = _moments(rows, centred, blocks, structure)
-    tries = [] if structure is None else structure.starts(rows.sorted_times, centred.y)
+    tries = [] if structure is None else structure.starts(rows.sorted_rows, centred.y)
     return Model(spec, table, fixed, random, blocks, grouping, rows, coordinates, moments, structure, tries)
 
 
@@ -191,14 +191,14 @@ def _moments(
     XY = [*centred.X, centred.y]
     moments: Subjects | ResidualMoments
     if structure is None:
-        plain = moments = independent(centred.Z, XY, rows.starts)
+        plain = moments = independent(centred.Z, XY, rows.sorted_rows)
     else:
-        moments = structure.moments(centred.Z, XY, rows.sorted_times)
+        moments = structure.moments(centred.Z, XY, rows.sorted_rows)
         plain = moments.at(structure.independence)
     places = [block.columns for block in blocks]
     names = [name for block in blocks for name in block.names]
     mean_A = plain.A.sum(axis=2) / len(rows.starts)
-    fixed, random = rotations(plain.S, mean_A, places, names, len(rows.y))
+    fixed, random = rotations(plain.S[:, :, 0], mean_A, places, names, len(rows.y))
     back = Coordinates(
         centred.kept, centred.fixed @ fixed, centred.fixed @ centred.origin, centred.random @ random
     )

@@ -98,7 +98,7 @@ def _subject_part(fit: Fit, table: Table) -> np.ndarray:
 def _carried(fit: Fit, table: Table, known: np.ndarray, mine: np.ndarray) -> np.ndarray:
     """Serial residuals of known subjects at the new times."""
     solution, model = fit.solution, fit.solution.model
-    structure, times = model.structure, model.rows.sorted_times
+    structure, times = model.structure, model.rows.sorted_rows
     assert structure is not None
     left = model.rows.y - fitted_values(solution, fit.blups)[1]
     ends = np.append(times.starts[1:], len(left))

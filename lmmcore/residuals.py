@@ -40,7 +40,7 @@ def normalized_residuals(solution: Solution, marginal: np.ndarray) -> np.ndarray
             if model.structure is None:
                 V += np.eye(size)
             else:
-                V += model.structure.covariance(solution.natural, rows.sorted_times.times[index])
+                V += model.structure.covariance(solution.natural, rows.sorted_rows.times[index])
             if q:
                 Z = np.stack([column[index] for column in rows.Z], axis=2)
                 V += Z @ solution.psi @ Z.transpose(0, 2, 1)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmmcore.covariance.residual import SortedTimes
 from lmmcore.errors import DataError
 from lmmcore.moments.serial import Combination, Gaps, SerialMoments, find_gaps, serial_moments
+from lmmcore.moments.subjects import SortedRows
 
 # Starting values of phi: the deviance can have a second local optimum near 1.
 STARTS = (-0.4, 0.0, 0.3, 0.6, 0.85)
@@ -47,7 +47,7 @@ class AR1:
                 "in time, or number the visits 1, 2, 3, ... if they are equally spaced."
             )
 
-    def bind(self, rows: SortedTimes) -> BoundAR1:
+    def bind(self, rows: SortedRows) -> BoundAR1:
         """The structure for one data set."""
         gaps = find_gaps(rows.times, rows.subject)
         step = int(np.gcd.reduce(gaps.sizes.astype(np.int64))) if len(gaps.sizes) else 1
@@ -63,9 +63,9 @@ class BoundAR1:
 
     parameter_names = ("rho",)
 
-    def moments(self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], rows: SortedTimes) -> SerialMoments:
+    def moments(self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], rows: SortedRows) -> SerialMoments:
         """Three fixed matrices a gap, combined anew at each correlation."""
-        return serial_moments(Z, XY, rows.starts, self.gaps, self.combination)
+        return serial_moments(Z, XY, rows, self.gaps, self.combination)
 
     def combination(self, z: np.ndarray) -> Combination:
         """Coefficients of F, C_d, K_d + K_d', P_d (lmmcore.moments.serial) as functions of z : (1,)."""
@@ -100,7 +100,7 @@ class BoundAR1:
         """z without any correlation."""
         return np.zeros(1)
 
-    def starts(self, rows: SortedTimes, residuals: np.ndarray) -> list[np.ndarray]:
+    def starts(self, rows: SortedRows, residuals: np.ndarray) -> list[np.ndarray]:
         """Values of z to try first."""
         return [np.arctanh([phi]) for phi in STARTS]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.covariance.dense import DenseResidual
-from lmmcore.covariance.residual import SortedTimes
 from lmmcore.moments.dense import Matrices
+from lmmcore.moments.subjects import SortedRows
 
 AT_END = 1e-6
 START_SHARES = (0.1, 0.3, 0.6, 0.85)
@@ -30,7 +30,7 @@ class CompoundSymmetry:
     def check(self, times: np.ndarray) -> None:
         """No times are used."""
 
-    def bind(self, rows: SortedTimes) -> DenseResidual:
+    def bind(self, rows: SortedRows) -> DenseResidual:
         """The structure for one data set."""
         sizes = np.diff(np.append(rows.starts, len(rows.times)))
         return DenseResidual(CompoundSymmetryLaw(int(max(sizes.max(), 2))))
@@ -49,7 +49,7 @@ class CompoundSymmetryLaw:
         """rho = 0."""
         return np.zeros(1)
 
-    def starts(self, rows: SortedTimes, residuals: np.ndarray) -> list[np.ndarray]:
+    def starts(self, rows: SortedRows, residuals: np.ndarray) -> list[np.ndarray]:
         """Values across the interval."""
         low = -1 / (self.largest - 1)
         return [self._z(low + share * (1 - low)) for share in START_SHARES]

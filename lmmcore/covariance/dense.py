@@ -8,8 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
-from lmmcore.covariance.residual import SortedTimes
 from lmmcore.moments.dense import DenseMoments, Matrices, dense_moments
+from lmmcore.moments.subjects import SortedRows
 
 
 class Law(Protocol):
@@ -23,7 +23,7 @@ class Law(Protocol):
     def independence(self) -> np.ndarray:
         """z of (nearly) independent residuals."""
 
-    def starts(self, rows: SortedTimes, residuals: np.ndarray) -> list[np.ndarray]:
+    def starts(self, rows: SortedRows, residuals: np.ndarray) -> list[np.ndarray]:
         """Values of z to start from, given least-squares residuals : (n,)."""
 
     def natural(self, z: np.ndarray) -> np.ndarray:
@@ -58,11 +58,11 @@ class DenseResidual:
         """z of (nearly) independent residuals."""
         return self.law.independence
 
-    def starts(self, rows: SortedTimes, residuals: np.ndarray) -> list[np.ndarray]:
+    def starts(self, rows: SortedRows, residuals: np.ndarray) -> list[np.ndarray]:
         """Values of z to start from."""
         return self.law.starts(rows, residuals)
 
-    def moments(self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], rows: SortedTimes) -> DenseMoments:
+    def moments(self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], rows: SortedRows) -> DenseMoments:
         """R of each set of times, inverted at each evaluation."""
         return dense_moments(Z, XY, rows, self.law.matrices)
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.covariance.dense import DenseResidual
-from lmmcore.covariance.residual import SortedTimes
 from lmmcore.moments.dense import Matrices
+from lmmcore.moments.subjects import SortedRows
 
 # Starting values: the correlation one median gap apart, and w of the nugget.
 CORRELATIONS = (0.05, 0.3, 0.6, 0.85)
@@ -38,7 +38,7 @@ class CAR1:
     def check(self, times: np.ndarray) -> None:
         """Any times will do."""
 
-    def bind(self, rows: SortedTimes) -> DenseResidual:
+    def bind(self, rows: SortedRows) -> DenseResidual:
         """The structure for one data set."""
         return DenseResidual(_law(1, False, rows, as_rho=True))
 
@@ -56,7 +56,7 @@ class Exponential:
     def check(self, times: np.ndarray) -> None:
         """Any times will do."""
 
-    def bind(self, rows: SortedTimes) -> DenseResidual:
+    def bind(self, rows: SortedRows) -> DenseResidual:
         """The structure for one data set."""
         return DenseResidual(_law(1, self.nugget, rows))
 
@@ -74,12 +74,12 @@ class Gaussian:
     def check(self, times: np.ndarray) -> None:
         """Any times will do."""
 
-    def bind(self, rows: SortedTimes) -> DenseResidual:
+    def bind(self, rows: SortedRows) -> DenseResidual:
         """The structure for one data set."""
         return DenseResidual(_law(2, self.nugget, rows))
 
 
-def _law(power: int, nugget: bool, rows: SortedTimes, as_rho: bool = False) -> PowerExponential:
+def _law(power: int, nugget: bool, rows: SortedRows, as_rho: bool = False) -> PowerExponential:
     gaps = np.diff(rows.times)[np.diff(rows.subject) == 0]
     return PowerExponential(
         power,
@@ -110,7 +110,7 @@ class PowerExponential:
         """A range of a twentieth of the shortest gap."""
         return np.array([np.log(self.shortest_gap / 20), *([0.0] if self.nugget else [])])
 
-    def starts(self, rows: SortedTimes, residuals: np.ndarray) -> list[np.ndarray]:
+    def starts(self, rows: SortedRows, residuals: np.ndarray) -> list[np.ndarray]:
         """Correlations one median gap apart, with and without a share of measurement error."""
         ranges = [
             np.log(self.median_gap / (-np.log(correlation)) ** (1 / self.power))

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.covariance.dense import DenseResidual
-from lmmcore.covariance.residual import SortedTimes
 from lmmcore.errors import DataError
 from lmmcore.moments.dense import Matrices
+from lmmcore.moments.subjects import SortedRows
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class RandomWalk:
                 f"{self.time!r} has {times.min():g}; count the time from just before the first measurement."
             )
 
-    def bind(self, rows: SortedTimes) -> DenseResidual:
+    def bind(self, rows: SortedRows) -> DenseResidual:
         """The structure for one data set."""
         return DenseResidual(RandomWalkLaw())
 
@@ -49,7 +49,7 @@ class RandomWalkLaw:
         """There is no parameter."""
         return np.empty(0)
 
-    def starts(self, rows: SortedTimes, residuals: np.ndarray) -> list[np.ndarray]:
+    def starts(self, rows: SortedRows, residuals: np.ndarray) -> list[np.ndarray]:
         """The only point there is."""
         return [np.empty(0)]
 

@@ -8,25 +8,11 @@ wherever it is passed as `residual=`, nothing has to be registered.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from lmmcore.moments.subjects import Subjects
-
-
-@dataclass(frozen=True)
-class SortedTimes:
-    """The rows as a residual structure sees them, sorted by subject and time.
-
-    times : (n,), row numbers within the subject for a structure without a time; subject : (n,) index
-    0..N-1; starts : (N,) first row of each subject.
-    """
-
-    times: np.ndarray
-    subject: np.ndarray
-    starts: np.ndarray
+from lmmcore.moments.subjects import SortedRows, Subjects, Weights
 
 
 class ResidualMoments(Protocol):
@@ -41,9 +27,8 @@ class ResidualMoments(Protocol):
     def first(self, phi: np.ndarray) -> list[Subjects]:
         """Their derivative by each parameter."""
 
-    def curvature(self, phi: np.ndarray, H: np.ndarray, h: np.ndarray, W: np.ndarray) -> np.ndarray:
-        """The part of the Hessian linear in second derivatives of R^-1 and log|R| : (m, m), see
-        lmmcore.likelihood.objective for H : (q, q, N), h : (r, q, N), W : (r, r)."""
+    def curvature(self, phi: np.ndarray, weights: Weights) -> np.ndarray:
+        """The part of the Hessian linear in second derivatives of R^-1 and log|R| : (m, m)."""
 
 
 class BoundResidual(Protocol):
@@ -57,13 +42,11 @@ class BoundResidual(Protocol):
     def independence(self) -> np.ndarray:
         """z of (nearly) independent residuals."""
 
-    def starts(self, rows: SortedTimes, residuals: np.ndarray) -> list[np.ndarray]:
+    def starts(self, rows: SortedRows, residuals: np.ndarray) -> list[np.ndarray]:
         """Values of z to start from, given least-squares residuals : (n,) of the sorted rows; those near the
         end of the list explain most by the correlation."""
 
-    def moments(
-        self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], rows: SortedTimes
-    ) -> ResidualMoments:
+    def moments(self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], rows: SortedRows) -> ResidualMoments:
         """Moments of columns (n,) of Z and [X y]."""
 
     def natural(self, z: np.ndarray) -> np.ndarray:
@@ -97,5 +80,5 @@ class Residual(Protocol):
     def check(self, times: np.ndarray) -> None:
         """Raise DataError for times : (n,) that the structure cannot use."""
 
-    def bind(self, rows: SortedTimes) -> BoundResidual:
+    def bind(self, rows: SortedRows) -> BoundResidual:
         """The structure for one data set."""

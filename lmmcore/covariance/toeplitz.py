@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.covariance.dense import DenseResidual
-from lmmcore.covariance.residual import SortedTimes
 from lmmcore.errors import DataError
 from lmmcore.moments.dense import Matrices
+from lmmcore.moments.subjects import SortedRows
 
 MOST_LAGS = 40
 AT_ONE = 1e-6
@@ -37,7 +37,7 @@ class Toeplitz:
                 f"Exponential({self.time!r}) for irregular times."
             )
 
-    def bind(self, rows: SortedTimes) -> DenseResidual:
+    def bind(self, rows: SortedRows) -> DenseResidual:
         """The structure for one data set."""
         distinct = np.unique(rows.times)
         step = float(np.gcd.reduce(np.diff(distinct).astype(np.int64))) if len(distinct) > 1 else 1.0
@@ -67,7 +67,7 @@ class ToeplitzLaw:
         """No partial autocorrelation."""
         return np.zeros(self.lags)
 
-    def starts(self, rows: SortedTimes, residuals: np.ndarray) -> list[np.ndarray]:
+    def starts(self, rows: SortedRows, residuals: np.ndarray) -> list[np.ndarray]:
         """AR(1) correlations: only the first partial autocorrelation differs from 0."""
         return [np.arctanh(decay) * (np.arange(self.lags) == 0) for decay in START_DECAYS]
 
@@ -97,8 +97,8 @@ class ToeplitzLaw:
         lag = np.abs(new[..., :, None] - seen[..., None, :]) / self.step
         if np.any(lag != np.round(lag)) or lag.max(initial=0) > self.lags:
             raise DataError(
-                f"A Toeplitz correlation knows lags up to {self.lags * self.step:g} in steps of {self.step:g} "
-                "only; predict at a visit of the data."
+                f"A Toeplitz correlation knows lags up to {self.lags * self.step:g} in steps of "
+                f"{self.step:g} only; predict at a visit of the data."
             )
         return lag.astype(int)
 

@@ -12,9 +12,9 @@ from functools import cached_property
 import numpy as np
 
 from lmmcore.covariance.dense import DenseResidual
-from lmmcore.covariance.residual import SortedTimes
 from lmmcore.errors import DataError
 from lmmcore.moments.dense import Matrices
+from lmmcore.moments.subjects import SortedRows
 
 # More visits have more parameters than any trial can estimate.
 MOST_VISITS = 40
@@ -36,11 +36,11 @@ class Unstructured:
         visits = len(np.unique(times))
         if visits > MOST_VISITS:
             raise DataError(
-                f"Unstructured({self.time!r}) needs a grid of at most {MOST_VISITS} visits, but {self.time!r} "
-                f"has {visits} distinct values; use Exponential({self.time!r}) or round the times to visits."
+                f"Unstructured({self.time!r}) needs a grid of at most {MOST_VISITS} visits, but "
+                f"{self.time!r} has {visits} distinct values; use Exponential({self.time!r}) or round the times to visits."
             )
 
-    def bind(self, rows: SortedTimes) -> DenseResidual:
+    def bind(self, rows: SortedRows) -> DenseResidual:
         """The structure for one data set."""
         return DenseResidual(UnstructuredLaw(tuple(np.unique(rows.times).tolist())))
 
@@ -69,7 +69,7 @@ class UnstructuredLaw:
         """L = I."""
         return np.zeros(len(self._entries[0]))
 
-    def starts(self, rows: SortedTimes, residuals: np.ndarray) -> list[np.ndarray]:
+    def starts(self, rows: SortedRows, residuals: np.ndarray) -> list[np.ndarray]:
         """From the covariances of least-squares residuals over the pairs of visits available."""
         J, N = len(self.visits), len(rows.starts)
         grid = np.full((N, J), np.nan)

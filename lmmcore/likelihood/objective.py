@@ -28,7 +28,7 @@ from lmmcore.covariance.random import RandomCovariance
 from lmmcore.covariance.residual import ResidualMoments
 from lmmcore.likelihood.profile import Profile, profile
 from lmmcore.likelihood.small import cholesky, inverse_lower
-from lmmcore.moments.subjects import Patterns, SubjectProjection, Subjects
+from lmmcore.moments.subjects import Patterns, SubjectProjection, Subjects, Weights
 
 Moments = Subjects | Patterns | ResidualMoments
 
@@ -107,7 +107,7 @@ class Objective:
         factor = self.covariance.factor(theta[: self.split])
         q = len(factor)
         log_det = cells.log_r
-        gram = cells.S
+        gram = cells.S[:, :, 0]
         H = M = np.zeros_like(cells.A)
         if q:
             H, log_dets = posterior(factor, cells.A)
@@ -172,7 +172,9 @@ class Objective:
         dpsi = self.covariance.first(value.factor)
         WU = np.einsum("cd,dan->can", W, U)
         first = moments.first(phi)
-        second = moments.curvature(phi, H, h, W)
+        Wh = np.tensordot(W, h, axes=1)
+        zz = H + np.einsum("ran,rbn->abn", h, Wh)
+        second = moments.curvature(phi, Weights(zz, -Wh, W[:, :, None]))
         c = [d.B - np.einsum("abn,rbn->ran", d.A, h) for d in first]
         HA = [np.einsum("acn,cbn->abn", H, d.A) for d in first]
         for i, moment in enumerate(first):
@@ -215,4 +217,4 @@ def _gram_derivative(moment: Subjects, h: np.ndarray) -> np.ndarray:
     r = len(h)
     mixed = moment.B.reshape(r, -1) @ h.reshape(r, -1).T
     inner = np.einsum("abn,rbn->ran", moment.A, h).reshape(r, -1) @ h.reshape(r, -1).T
-    return moment.S - mixed - mixed.T + inner
+    return moment.S[:, :, 0] - mixed - mixed.T + inner

@@ -38,7 +38,7 @@ def starting_psi(cells: Subjects | Patterns, covariance: RandomCovariance, n: in
         effects = cells.project(inverse).weighted(only_y)  # b_i b_i', summed over the cell
         explained = float(np.einsum("abn,abn->", cells.A, effects))
         freedom = n - q * usable
-        within = (cells.S[-1, -1] - explained) / freedom if freedom > 0 else 0.0
+        within = (cells.S[-1, -1, 0] - explained) / freedom if freedom > 0 else 0.0
         if within > 0:
             sampling = (inverse * counts).sum(axis=2) / usable
             psi = effects.sum(axis=2) / (usable - reml) / within - sampling

@@ -1,7 +1,7 @@
 """Moments under any residual covariance R_i(phi), written out as a matrix for each set of times.
 
 Subjects that share their times (and whatever else R depends on) share R: they form a cell. With
-G = R^-1, e_i = [X_i y_i] - Z_i h_i' and K = sum over the cell of Z_i H_i Z_i' + e_i W e_i',
+G = R^-1 and K = sum over the cell of [Z_i X_i y_i] w_i [Z_i X_i y_i]', w_i the weights of the moments,
 
     A = Z'G Z, ...      A_r = -Z'G R_r G Z, ...      log|R|_r = tr(G R_r)
 
@@ -19,8 +19,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from lmmcore.covariance.residual import SortedTimes
-from lmmcore.moments.subjects import Subjects
+from lmmcore.moments.subjects import SortedRows, Subjects, Weights
 
 
 @dataclass(frozen=True)
@@ -51,11 +50,15 @@ class DenseMoments:
     """The moments of all batches at any phi; q columns of U are Z, the others are [X y]."""
 
     def __init__(
-        self, batches: Sequence[Batch], matrices: Callable[[np.ndarray, np.ndarray], Matrices], q: int, N: int
+        self,
+        batches: Sequence[Batch],
+        matrices: Callable[[np.ndarray, np.ndarray], Matrices],
+        q: int,
+        outer: np.ndarray,
     ) -> None:
         self._batches = tuple(batches)
         self._matrices = matrices
-        self._q, self._N = q, N
+        self._q, self._outer = q, outer
         self._k = batches[0].U.shape[3]
         # One evaluation asks for value, first and second derivatives at the same phi.
         self._prepared = lru_cache(maxsize=2)(self._prepare)
@@ -67,7 +70,7 @@ class DenseMoments:
         rotation[:q, :q] = random
         rotation[q : q + p, q : q + p] = fixed
         batches = [Batch(batch.times, batch.subjects, batch.U @ rotation) for batch in self._batches]
-        return DenseMoments(batches, self._matrices, q, self._N)
+        return DenseMoments(batches, self._matrices, q, self._outer)
 
     def _prepare(self, phi: tuple[float, ...]) -> list[tuple[Batch, Matrices, np.ndarray, np.ndarray]]:
         prepared = []
@@ -104,17 +107,20 @@ class DenseMoments:
             result.append(self._gathered(parts, log_r))
         return result
 
-    def curvature(self, phi: np.ndarray, H: np.ndarray, h: np.ndarray, W: np.ndarray) -> np.ndarray:
+    def curvature(self, phi: np.ndarray, weights: Weights) -> np.ndarray:
         """The part of the Hessian that is linear in second derivatives of R^-1 and log|R| : (m, m)."""
         m, q = len(phi), self._q
         total = np.zeros((m, m))
         for batch, matrices, inverse, _ in self._prepared(tuple(phi)):
             s = batch.subjects.shape[1]
             Z, XY = batch.U[..., :q], batch.U[..., q:]
-            e = XY - np.einsum("cnsq,rqcs->cnsr", Z, h[:, :, batch.subjects])
-            K = np.einsum("cnsr,rt,cmst->cnm", e, W, e, optimize=True)
+            yy = weights.yy[:, :, self._outer[batch.subjects]]
+            K = np.einsum("cnsr,rtcs,cmst->cnm", XY, yy, XY, optimize=True)
             if q:
-                K += np.einsum("cnsa,abcs,cmsb->cnm", Z, H[:, :, batch.subjects], Z, optimize=True)
+                zz, yz = weights.zz[:, :, batch.subjects], weights.yz[:, :, batch.subjects]
+                K += np.einsum("cnsa,abcs,cmsb->cnm", Z, zz, Z, optimize=True)
+                mixed = np.einsum("cnsr,racs,cmsa->cnm", XY, yz, Z, optimize=True)
+                K += mixed + mixed.transpose(0, 2, 1)
             Q = inverse @ K @ inverse
             GR = inverse @ matrices.first  # (m, c, n, n)
             QR = Q @ matrices.first
@@ -124,12 +130,17 @@ class DenseMoments:
 
     def _gathered(self, parts: Sequence[tuple[Batch, np.ndarray, np.ndarray]], log_r: float) -> Subjects:
         """sum over rows of left (x) right for each subject, split into A, B and S."""
-        q, k, N = self._q, self._k, self._N
+        q, k, N = self._q, self._k, len(self._outer)
+        units = int(self._outer[-1]) + 1
         A, B = np.zeros((q, q, N)), np.zeros((k - q, q, N))
-        S = np.zeros((k - q, k - q))
+        S = np.zeros((k - q, k - q, units))
         for batch, left, right in parts:
-            flat = (-1, k - q)
-            S += left[..., q:].reshape(flat).T @ right[..., q:].reshape(flat)
+            if units == 1:
+                flat = (-1, k - q)
+                S[:, :, 0] += left[..., q:].reshape(flat).T @ right[..., q:].reshape(flat)
+            else:
+                each = np.einsum("cnsr,cnst->rtcs", left[..., q:], right[..., q:])
+                np.add.at(S.transpose(2, 0, 1), self._outer[batch.subjects], each.transpose(2, 3, 0, 1))
             if q:
                 A[:, :, batch.subjects] = np.einsum("cnsa,cnsb->abcs", left[..., :q], right[..., :q])
                 B[:, :, batch.subjects] = np.einsum("cnsr,cnsa->racs", left[..., q:], right[..., :q])
@@ -139,7 +150,7 @@ class DenseMoments:
 def dense_moments(
     Z: Sequence[np.ndarray],
     XY: Sequence[np.ndarray],
-    rows: SortedTimes,
+    rows: SortedRows,
     matrices: Callable[[np.ndarray, np.ndarray], Matrices],
 ) -> DenseMoments:
     """Moments under R = matrices(phi, times : (c, n)), subjects with equal times sharing it."""
@@ -157,4 +168,5 @@ def dense_moments(
             cells = np.flatnonzero(counts == s)
             chosen = order[first[cells][:, None] + np.arange(s)]  # (c, s) places in members
             batches.append(Batch(times[cells], members[chosen], U[index[chosen]].transpose(0, 2, 1, 3)))
-    return DenseMoments(batches, matrices, len(Z), len(rows.starts))
+    outer = np.zeros(len(rows.starts), dtype=np.intp) if rows.outer is None else rows.outer
+    return DenseMoments(batches, matrices, len(Z), outer)

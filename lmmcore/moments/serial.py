@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmmcore.moments.subjects import Products, Subjects, gram, product, rotate
+from lmmcore.moments.subjects import Products, SortedRows, Subjects, Weights, product, rotate
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Combination:
 
 @dataclass(frozen=True)
 class SerialMoments:
-    """A : (L, q, q, N), B : (L, r, q, N), S : (L, r, r) of the fixed matrices; see the module."""
+    """A : (L, q, q, N), B : (L, r, q, N), S : (L, r, r, O) of the fixed matrices; see the module."""
 
     A: np.ndarray
     B: np.ndarray
@@ -61,17 +61,11 @@ class SerialMoments:
             for coefficients, log_r in zip(combination.first, combination.log_r_first, strict=True)
         ]
 
-    def curvature(self, phi: np.ndarray, H: np.ndarray, h: np.ndarray, W: np.ndarray) -> np.ndarray:
-        """sum tr(H A..) + <W, S.. - sum (B..'h + h'B.. - h'A..h)> + (log|R|).. : (m, m).
-
-        H : (q, q, N), h : (r, q, N) and W : (r, r) of lmmcore.likelihood.objective. Each fixed matrix is
-        contracted once, whatever the number of parameters.
-        """
+    def curvature(self, phi: np.ndarray, weights: Weights) -> np.ndarray:
+        """<K.., weights> + (log|R|).. : (m, m); each fixed matrix is contracted once."""
         combination = self.combination(phi)
-        Wh = np.tensordot(W, h, axes=1)
-        outer = H + np.einsum("ran,rbn->abn", h, Wh)
-        felt = np.tensordot(self.A, outer, axes=3) - 2 * np.tensordot(self.B, Wh, axes=3)
-        felt += np.tensordot(self.S, W, axes=2)
+        felt = np.tensordot(self.A, weights.zz, axes=3) + 2 * np.tensordot(self.B, weights.yz, axes=3)
+        felt += np.tensordot(self.S, weights.yy, axes=3)
         return combination.second @ felt + combination.log_r_second
 
     def _mixed(self, coefficients: np.ndarray, log_r: float) -> Subjects:
@@ -104,53 +98,47 @@ def find_gaps(times: np.ndarray, subject: np.ndarray) -> Gaps:
 def serial_moments(
     Z: Sequence[np.ndarray],
     XY: Sequence[np.ndarray],
-    starts: np.ndarray,
+    rows: SortedRows,
     gaps: Gaps,
     combination: Callable[[np.ndarray], Combination],
 ) -> SerialMoments:
     """Make the fixed matrices F, then C_d, K_d + K_d', P_d of each gap, from sorted rows."""
-    N, G = len(starts), len(gaps.sizes)
-    key = gaps.kind * N + gaps.subject
+    N, G = len(rows.starts), len(gaps.sizes)
     # Rows are gathered once a column; an intercept stays a broadcast 1.
     columns = {id(column): column for column in (*Z, *XY)}
-    first = {name: _gather(column, starts) for name, column in columns.items()}
+    first = {name: _gather(column, rows.starts) for name, column in columns.items()}
     later = {name: _gather(column, gaps.later) for name, column in columns.items()}
     earlier = {name: _gather(column, gaps.later - 1) for name, column in columns.items()}
 
-    def by_gap(values: np.ndarray) -> np.ndarray:
-        return np.bincount(key, np.broadcast_to(values, key.shape), G * N).reshape(G, N)
+    def summed(
+        left: Sequence[np.ndarray], right: Sequence[np.ndarray], unit: np.ndarray, size: int
+    ) -> np.ndarray:
+        """Fixed matrices : (L, len(left), len(right), size) of sums over the subjects of each unit."""
+        key = gaps.kind * size + unit[gaps.subject]
 
-    def by_subject(rows: Sequence[np.ndarray], cols: Sequence[np.ndarray]) -> np.ndarray:
-        """(L, len(rows), len(cols), N)."""
-        head = Products(lambda values: np.broadcast_to(values, (N,)))
-        tails = [Products(by_gap), Products(by_gap)]
-        F = head.table([first[id(a)] for a in rows], [first[id(b)] for b in cols])
-        C = tails[0].table([later[id(a)] for a in rows], [later[id(b)] for b in cols])
-        P = tails[1].table([earlier[id(a)] for a in rows], [earlier[id(b)] for b in cols])
-        K = np.array(
+        def of_heads(values: np.ndarray) -> np.ndarray:
+            return np.bincount(unit, np.broadcast_to(values, (N,)), size)
+
+        def of_pairs(values: np.ndarray) -> np.ndarray:
+            return np.bincount(key, np.broadcast_to(values, key.shape), G * size).reshape(G, size)
+
+        F = Products(of_heads).table([first[id(a)] for a in left], [first[id(b)] for b in right])
+        C = Products(of_pairs).table([later[id(a)] for a in left], [later[id(b)] for b in right])
+        P = Products(of_pairs).table([earlier[id(a)] for a in left], [earlier[id(b)] for b in right])
+        K = [
             [
-                [
-                    by_gap(product(later[id(a)], earlier[id(b)]) + product(earlier[id(a)], later[id(b)]))
-                    for b in cols
-                ]
-                for a in rows
+                of_pairs(product(later[id(a)], earlier[id(b)]) + product(earlier[id(a)], later[id(b)]))
+                for b in right
             ]
-        )
-        parts = [part.transpose(2, 0, 1, 3) for part in (C, K, P)]
-        return np.concatenate([F[None], *parts])
+            for a in left
+        ]
+        return np.concatenate([F[None], *(part.transpose(2, 0, 1, 3) for part in (C, np.array(K), P))])
 
-    q, r = len(Z), len(XY)
-    A = by_subject(Z, Z) if q else np.zeros((1 + 3 * G, 0, 0, N))
-    B = by_subject(XY, Z) if q else np.zeros((1 + 3 * G, r, 0, N))
-    S = np.empty((1 + 3 * G, r, r))
-    S[0] = gram([np.array(first[id(column)]) for column in XY])
-    for gap in range(G):
-        of_gap = gaps.kind == gap
-        now = np.array([np.broadcast_to(later[id(column)], key.shape)[of_gap] for column in XY])
-        before = np.array([np.broadcast_to(earlier[id(column)], key.shape)[of_gap] for column in XY])
-        cross = now @ before.T
-        for offset, matrix in enumerate((now @ now.T, cross + cross.T, before @ before.T)):
-            S[1 + offset * G + gap] = matrix
+    q, r, each = len(Z), len(XY), np.arange(N)
+    A = summed(Z, Z, each, N) if q else np.zeros((1 + 3 * G, 0, 0, N))
+    B = summed(XY, Z, each, N) if q else np.zeros((1 + 3 * G, r, 0, N))
+    outer = np.zeros(N, dtype=np.intp) if rows.outer is None else rows.outer
+    S = summed(XY, XY, outer, int(outer[-1]) + 1)
     return SerialMoments(A, B, S, combination)
 
 

@@ -4,10 +4,11 @@ With U_i = [Z_i X_i y_i], q random effects, p fixed effects, r = p + 1 and N sub
 
     A : (q, q, N)   A_i = Z_i'R_i^-1 Z_i
     B : (r, q, N)   B_i = (Z_i'R_i^-1 [X_i y_i])'
-    S : (r, r)      sum_i [X_i y_i]'R_i^-1 [X_i y_i]
+    S : (r, r, O)   sum_i [X_i y_i]'R_i^-1 [X_i y_i] over the subjects of each outer unit
     log_r           sum_i log|R_i|
 
-N stands last so that each operation of the likelihood is one long contiguous vector.
+N stands last so that each operation of the likelihood is one long contiguous vector. O is 1 unless the
+subjects are themselves nested in larger units (lmmcore.moments.nested), whose own moments these sums are.
 """
 
 from __future__ import annotations
@@ -16,6 +17,40 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+
+@dataclass(frozen=True)
+class SortedRows:
+    """The rows as the moments see them, sorted by outer unit, subject and time.
+
+    times : (n,), row numbers within the subject where there is no time; subject : (n,) index 0..N-1;
+    starts : (N,) first row of each subject; outer : (N,) index 0..O-1 of the larger unit each subject
+    belongs to, None where there is none.
+    """
+
+    times: np.ndarray
+    subject: np.ndarray
+    starts: np.ndarray
+    outer: np.ndarray | None = None
+
+    @property
+    def outer_starts(self) -> np.ndarray:
+        """(O,) first subject of each outer unit."""
+        assert self.outer is not None
+        return np.flatnonzero(np.concatenate([[True], np.diff(self.outer) > 0]))
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Derivative of the deviance by K = [Z X y]'R^-1 [Z X y] of each subject, in three parts.
+
+    zz : (q, q, N) = H + h'W h; yz : (r, q, N) = -W h; yy : (r, r, O) = W (lmmcore.likelihood.objective).
+    """
+
+    zz: np.ndarray
+    yz: np.ndarray
+    yy: np.ndarray
+
 
 # Subjects are grouped by equal A when that at least divides their number by this.
 WORTH_GROUPING = 4
@@ -56,10 +91,8 @@ class SubjectProjection:
     U: np.ndarray
 
     def weighted(self, W: np.ndarray) -> np.ndarray:
-        """C_i = U_i W U_i' : (q, q, N) for W : (r, r)."""
-        r = len(self.U)
-        right = (W @ self.U.reshape(r, -1)).reshape(self.U.shape)
-        return np.einsum("ran,rbn->abn", self.U, right)
+        """C_i = U_i W U_i' : (q, q, N) for W : (r, r), or (r, r, N) with one for each subject."""
+        return np.einsum("ran,rbn->abn", self.U, weigh(W, self.U))
 
     def forms(self, D: np.ndarray) -> np.ndarray:
         """sum_i U_i' D_j U_i : (m, r, r) for D : (m, q, q)."""
@@ -69,11 +102,16 @@ class SubjectProjection:
         return np.einsum("jab,rasb->jrs", D, outer)
 
 
+def weigh(W: np.ndarray, U: np.ndarray) -> np.ndarray:
+    """W U_i' : (r, q, N) for U : (r, q, N) and W : (r, r) or (r, r, N)."""
+    return np.tensordot(W, U, axes=1) if W.ndim == 2 else np.einsum("rsn,san->ran", W, U)
+
+
 @dataclass(frozen=True)
 class Patterns:
     """Moments with one cell a set of subjects whose A_i are equal (R = I).
 
-    T : (q, q, P, r, r), sum over the subjects of a pattern of B_i[., a] (x) B_i[., b]: the cost of
+    S : (r, r, 1); T : (q, q, P, r, r), sum over the subjects of a pattern of B_i[., a] (x) B_i[., b]: the cost of
     an evaluation depends on the number P of patterns and not on the number of subjects.
     """
 
@@ -116,13 +154,14 @@ class PatternProjection:
 def rotate(
     A: np.ndarray, B: np.ndarray, S: np.ndarray, fixed: np.ndarray, random: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A : (..., q, q, N), B : (..., r, q, N), S : (..., r, r) of [Z random, X fixed, y]."""
+    """A : (..., q, q, N), B : (..., r, q, N), S : (..., r, r, O) of [Z random, X fixed, y]."""
     r = len(fixed) + 1
     full = np.eye(r)
     full[: r - 1, : r - 1] = fixed
     A = np.einsum("...abn,ac,bd->...cdn", A, random, random, optimize=True)
     B = np.einsum("...ran,rs,ac->...scn", B, full, random, optimize=True)
-    return np.ascontiguousarray(A), np.ascontiguousarray(B), full.T @ S @ full
+    S = np.einsum("...rso,rt,su->...tuo", S, full, full, optimize=True)
+    return np.ascontiguousarray(A), np.ascontiguousarray(B), S
 
 
 def grouped(subjects: Subjects) -> Subjects | Patterns:
@@ -193,10 +232,13 @@ def gram(columns: Sequence[np.ndarray]) -> np.ndarray:
     return result
 
 
-def independent(Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], starts: np.ndarray) -> Subjects:
-    """Moments for R = I of rows sorted by subject; starts : (N,) first row of each subject."""
-    q, r, N = len(Z), len(XY), len(starts)
-    products = Products(lambda values: np.add.reduceat(values, starts))
+def independent(Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], rows: SortedRows) -> Subjects:
+    """Moments for R = I of sorted rows."""
+    q, r, N = len(Z), len(XY), len(rows.starts)
+    products = Products(lambda values: np.add.reduceat(values, rows.starts))
     A = products.table(Z, Z) if q else np.zeros((0, 0, N))
     B = products.table(XY, Z) if q else np.zeros((r, 0, N))
-    return Subjects(A, B, gram(XY), 0.0)
+    if rows.outer is None:
+        return Subjects(A, B, gram(XY)[:, :, None], 0.0)
+    starts = rows.starts[rows.outer_starts]
+    return Subjects(A, B, Products(lambda values: np.add.reduceat(values, starts)).table(XY, XY), 0.0)

@@ -5,9 +5,8 @@ import pytest
 
 from lmmcore.covariance.ar1 import AR1
 from lmmcore.covariance.random import RandomCovariance, semidefinite_cholesky
-from lmmcore.covariance.residual import SortedTimes
 from lmmcore.likelihood.objective import Objective
-from lmmcore.moments.subjects import Patterns, grouped, independent
+from lmmcore.moments.subjects import Patterns, SortedRows, grouped, independent
 
 BLOCKS = {
     "no random effects": (),
@@ -37,10 +36,10 @@ def objective_for(blocks, serial, reml, seed=1):
     q = sum(map(len, blocks))
     X, Z, y, subject, times, starts = simulated(q, seed=seed)
     if serial:
-        rows = SortedTimes(times, subject, starts)
+        rows = SortedRows(times, subject, starts)
         moments = AR1("t").bind(rows).moments(Z, [*X, y], rows)
     else:
-        moments = independent(Z, [*X, y], starts)
+        moments = independent(Z, [*X, y], SortedRows(times, subject, starts))
     return Objective(RandomCovariance(blocks), moments, len(y), reml), (X, Z, y, subject, times)
 
 
@@ -93,7 +92,7 @@ def test_patterns_equal_subjects(reml):
     one = np.broadcast_to(1.0, len(times))
     y = rng.normal(size=len(times))
     starts = np.flatnonzero(np.concatenate([[True], np.diff(subject) > 0]))
-    whole = independent([one], [one, times, y], starts)
+    whole = independent([one], [one, times, y], SortedRows(times, subject, starts))
     cells = grouped(whole)
     assert isinstance(cells, Patterns) and len(cells.counts) == 5
     theta = np.array([0.7])

@@ -5,8 +5,8 @@ import pytest
 
 import lmmcore as lmm
 from lmmcore.covariance.random import RandomCovariance
-from lmmcore.covariance.residual import SortedTimes
 from lmmcore.likelihood.objective import Objective
+from lmmcore.moments.subjects import SortedRows
 
 STRUCTURES = {
     "ar1": lmm.AR1("t"),
@@ -30,7 +30,7 @@ def rows(seed=1, subjects=9, visits=5):
     times = np.concatenate(seen).astype(float)
     subject = np.repeat(np.arange(len(seen)), [len(s) for s in seen])
     starts = np.flatnonzero(np.concatenate([[True], np.diff(subject) > 0]))
-    return SortedTimes(times, subject, starts), rng
+    return SortedRows(times, subject, starts), rng
 
 
 def parameters(bound, rng):
@@ -39,8 +39,8 @@ def parameters(bound, rng):
 
 @pytest.mark.parametrize("structure", STRUCTURES.values(), ids=STRUCTURES)
 def test_map_and_derivatives(structure):
-    sorted_times, rng = rows()
-    bound = structure.bind(sorted_times)
+    sorted_rows, rng = rows()
+    bound = structure.bind(sorted_rows)
     z = parameters(bound, rng)
     assert len(bound.parameter_names) == len(bound.natural(z)) == len(z)
     times = np.arange(1.0, 6.0)
@@ -61,14 +61,14 @@ def test_map_and_derivatives(structure):
 @pytest.mark.parametrize("structure", STRUCTURES.values(), ids=STRUCTURES)
 def test_likelihood(structure, blocks, reml):
     """The deviance with R written out, and exact derivatives against differences."""
-    sorted_times, rng = rows(2)
-    bound = structure.bind(sorted_times)
-    times, subject = sorted_times.times, sorted_times.subject
+    sorted_rows, rng = rows(2)
+    bound = structure.bind(sorted_rows)
+    times, subject = sorted_rows.times, sorted_rows.subject
     n = len(times)
     X = [np.broadcast_to(1.0, n), times]
     Z = X if blocks else []
     y = rng.normal(size=n) + times
-    moments = bound.moments(Z, [*X, y], sorted_times)
+    moments = bound.moments(Z, [*X, y], sorted_rows)
     objective = Objective(RandomCovariance(blocks), moments, n, reml)
     theta = np.concatenate([rng.normal(0, 0.5, objective.split), parameters(bound, rng)])
     evaluation = objective.evaluate(theta)

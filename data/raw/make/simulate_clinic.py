@@ -136,8 +136,9 @@ def soil(rows: list[Row], rng: np.random.RandomState) -> tuple[list[Row], dict[s
         "patients with one visit": sum(n == 1 for n in visits.values()),
         "patients who dropped out": PATIENTS - sum(arm["24"] for arm in left.values()),
         **{
-            f"{arm} patients with a row at week {', '.join(map(str, WEEKS))}":
-            " ".join(str(weeks[str(week)]) for week in WEEKS)
+            f"{arm} patients with a row at week {', '.join(map(str, WEEKS))}": " ".join(
+                str(weeks[str(week)]) for week in WEEKS
+            )
             for arm, weeks in left.items()
         },
     }

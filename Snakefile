@@ -1,0 +1,42 @@
+"""Linear mixed models for longitudinal studies: clean, fit, select, report.
+
+The study is described in config/config.yaml; `snakemake --cores 8` brings every result up to date.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config/config.yaml"
+
+
+pathvars:
+    benchmarks="logs/benchmarks",
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/clean.smk"
+include: "workflow/rules/fit.smk"
+include: "workflow/rules/select.smk"
+include: "workflow/rules/report.smk"
+include: "workflow/rules/index.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        collect("<reports>/{dataset}.html", dataset=DATASETS),
+        rules.index.output.html,
+    localrule: True
+
+
+onsuccess:
+    announce(DATASETS)
+
+
+onerror:
+    print("Some jobs failed. Each has its own file under logs/.", file=sys.stderr)

@@ -1,0 +1,107 @@
+"""Raw file to tidy table: `clean_file` writes `clean.parquet` and its audit `clean.json`.
+
+The audit accounts for every row: read = used + dropped, each dropped row under the first reason
+that applies, in this order: nothing in the row, a missing value (subject, time, response, then
+covariates by name), a value outside its range, a duplicate. A file that cannot be used is a result
+too: the audit says so in one sentence (`status: failed`), the table is empty but valid, and nothing
+is raised.
+"""
+
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from lmmstudy.clean_audit import attrition, column_summaries, visits
+from lmmstudy.clean_columns import Layout, convert
+from lmmstudy.clean_read import Unusable, read_raw
+from lmmstudy.clean_rows import drop_missing, drop_out_of_range, resolve_duplicates
+from lmmstudy.files import write_atomically, write_json
+
+REST = "the dataset cannot be used"
+
+
+def clean_file(
+    dataset: str, raw: str | None, design: Mapping[str, Any], code: str, parquet: str, audit: str
+) -> None:
+    """Clean `raw` (None when the file does not exist) as `design` says; write `parquet` and `audit`.
+
+    `design` is a dataset's `clean` part of `lmmstudy.config.plan`. `code` is the fingerprint stored
+    as provenance.
+    """
+    layout = Layout(design)
+    record = _blank(dataset, design, code)
+    try:
+        if raw is None:
+            raise Unusable(f"there is no file {design['path']}: put it there, or correct `path`")
+        table = _clean(raw, layout, record)
+    except Unusable as reason:
+        table = layout.empty()
+        record |= {"status": "failed", "message": f"{dataset} was not analysed: {reason}."}
+        rows = record["rows"]
+        if unexplained := rows["read"] - sum(rows["dropped"].values()):
+            rows["dropped"][REST] = unexplained
+    write_atomically(parquet, lambda path: table.write_parquet(path))
+    write_json(record, audit)
+
+
+def _clean(raw: str, layout: Layout, record: dict[str, Any]) -> pl.DataFrame:
+    """The tidy table; `record` is filled on the way, so that a failure keeps what was found before it."""
+    source, frame = read_raw(Path(raw), layout.design, layout.columns)
+    record["source"] |= source
+    record["rows"]["read"] = frame.height
+    frame, record["coercions"] = convert(frame, layout)
+    summarised = frame
+    record["subjects"]["read"] = frame[layout.subject].drop_nulls().n_unique()
+
+    dropped = record["rows"]["dropped"]
+    frame = drop_missing(frame, layout.columns, dropped)
+    limits = layout.design["range"]
+    frame, record["out_of_range"] = drop_out_of_range(frame, limits, dropped)
+    frame, record["duplicates"] = resolve_duplicates(frame, layout, dropped)
+    if reason := record["duplicates"].pop("stop", None):
+        raise Unusable(reason)
+    if frame.is_empty():
+        listing = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
+        raise Unusable(
+            f"no row is left (read {record['rows']['read']}; dropped: {listing})"
+            if dropped
+            else "the file has a header but no rows"
+        )
+
+    table = frame.sort(layout.subject, layout.time).select(layout.columns)
+    record["rows"]["used"] = table.height
+    record["subjects"]["used"] = table[layout.subject].n_unique()
+    record["columns"] = column_summaries(table, summarised, layout)
+    record["visits"] = visits(table, layout)
+    record["attrition"] = attrition(table, layout)
+    return table
+
+
+def _blank(dataset: str, design: Mapping[str, Any], code: str) -> dict[str, Any]:
+    keys = ("sha256", "bytes", "format", "separator", "encoding")
+    return {
+        "dataset": dataset,
+        "status": "ok",
+        "message": "",
+        "source": {"path": design["path"], **dict.fromkeys(keys)},
+        "rows": {"read": 0, "used": 0, "dropped": {}},
+        "subjects": {"read": 0, "used": 0},
+        "columns": [],
+        "duplicates": {"policy": design["duplicates"], "identical": [], "conflicting": []},
+        "coercions": [],
+        "out_of_range": [],
+        "visits": {
+            "times": [],
+            "per_subject": dict.fromkeys(("min", "median", "max")),
+            "patterns": [],
+        },
+        "attrition": [],
+        "provenance": {
+            "config": dict(design),
+            "code": code,
+            "versions": {"python": platform.python_version(), "polars": pl.__version__},
+        },
+    }

@@ -1,0 +1,108 @@
+"""The study's configuration: checked as a whole, completed with defaults, split by job.
+
+`load(config, schema)` is what the Snakefile calls. It knows two kinds of mistakes, those the JSON
+Schema describes and those between keys (a candidate that is not a model), and reports all of them
+together in one text for the user. The schema is the only home of defaults and descriptions.
+
+Light on purpose: the Snakefile is parsed by every Snakemake process of a run.
+"""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lmmstudy.formulas import columns_used, fill
+from lmmstudy.problems import problems_of
+
+SCHEMA = Path(__file__).resolve().parents[1] / "workflow" / "schemas" / "config.schema.yaml"
+ROLES = ("subject", "time", "response")
+CLEANING = (
+    *("path", "separator", "decimal", "encoding"),
+    *("group", "categories", "missing", "range", "duplicates"),
+)
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be run; the text lists every problem found."""
+
+
+def load(config: Mapping[str, Any], schema: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A checked copy of `config` with the schema's defaults filled in.
+
+    Stanzas set to null are left out. Raises `ConfigError` listing every problem: where, what stands
+    there, what is allowed and, for a name, the nearest known one.
+    """
+    schema = read_schema() if schema is None else schema
+    complete = deepcopy(dict(config))
+    for section in ("datasets", "models"):
+        if isinstance(complete.get(section), dict):
+            complete[section] = {k: v for k, v in complete[section].items() if v is not None}
+    if problems := problems_of(complete, schema):
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        listing = "\n".join(f"  - {problem}" for problem in problems)
+        raise ConfigError(
+            f"The configuration has {count}:\n{listing}\n"
+            "Correct config/config.yaml (or the file given with --configfile); "
+            "config/README.md explains every key."
+        )
+    return _with_defaults(complete, schema, schema)
+
+
+def read_schema(path: Path = SCHEMA) -> dict[str, Any]:
+    """The JSON Schema of the configuration."""
+    return yaml.safe_load(path.read_text("utf-8"))
+
+
+def plan(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What each job of each dataset depends on, and no more.
+
+    Returns `{dataset: {"clean": ..., "fit": {model: ...}, "select": ..., "report": ...}}`; the
+    workflow's rules look their parameters up in it, so that a new title does not refit a model.
+    """
+    return {
+        name: {
+            "clean": _cleaning(dataset, config["models"]),
+            "fit": {
+                model: {
+                    "dataset": _pick(dataset, (*ROLES, "fixed", "categories")),
+                    "model": config["models"][model],
+                    "formula": fill(config["models"][model]["formula"], dataset),
+                    "report": config["report"],
+                }
+                for model in dataset["candidates"]
+            },
+            "select": {**config["selection"], "categories": dataset.get("categories", {})},
+            "report": dataset,
+        }
+        for name, dataset in config["datasets"].items()
+    }
+
+
+def _cleaning(dataset: Mapping[str, Any], models: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a dataset's stanza that decides its clean table, and its covariates."""
+    own = _pick(dataset, (*ROLES, *CLEANING))
+    return own | {"covariates": columns_used(dataset, models)[len(ROLES) :]}
+
+
+def _pick(mapping: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {key: mapping[key] for key in keys if key in mapping}
+
+
+def _with_defaults(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
+    schema = _resolve(schema, root)
+    if not isinstance(value, dict):
+        return value
+    named = schema.get("properties", {})
+    filled = {k: deepcopy(s["default"]) for k, s in named.items() if "default" in s} | value
+    other = schema.get("additionalProperties")
+    other = other if isinstance(other, dict) else {}
+    return {k: _with_defaults(v, named.get(k, other), root) for k, v in filled.items()}
+
+
+def _resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "$ref" in schema:
+        return root["$defs"][schema["$ref"].rsplit("/", 1)[1]]
+    return schema

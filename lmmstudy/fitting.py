@@ -1,0 +1,140 @@
+"""One candidate model fitted to one clean dataset: the record of what came of it.
+
+A model that cannot be fitted is a result like any other. The record's `status` says what happened:
+`ok`; `singular`, an estimate on the boundary of its space (a variance of zero, a correlation of
+one); `not_converged`; `not_applicable`, the model does not suit the data or the data could not be
+cleaned; `error`, anything unexpected, with its traceback in the job's log. `message` is the
+sentence to show.
+"""
+
+import platform
+import traceback
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any, Literal
+
+import lmmcore as lmm
+from lmmcore.errors import LmmError
+from lmmstudy.files import file_sha256, read_json, write_json
+
+RESIDUALS = {"ar1": lmm.AR1}
+COMPARABLE = ("ok", "singular")
+
+
+def fit_candidate(
+    dataset: str,
+    model: str,
+    parquet: str,
+    audit: str,
+    design: Mapping[str, Any],
+    code: str,
+    out: str,
+) -> None:
+    """Fit `model` to the table `parquet` by ML and REML and write the record to `out`. Never raises.
+
+    `design` is the model's `fit` part of `lmmstudy.config.plan`; `audit` the clean.json beside the
+    table.
+    """
+    structure = residual_structure(design)
+    config = {key: design[key] for key in ("dataset", "model", "report")}
+    record: dict[str, Any] = {
+        "dataset": dataset,
+        "model": model,
+        "formula": design["formula"],
+        "residual_structure": structure,
+        "df_method": design["report"]["df"],
+        "ml": None,
+        "reml": None,
+        "fixed": [],
+        "random": [],
+        "residual_parameters": {},
+        "sigma": None,
+        "groups": {},
+        "certificate": None,
+        "provenance": provenance(parquet, code, config),
+    }
+    cleaned = read_json(audit)
+    if cleaned["status"] != "ok":
+        record |= {"status": "not_applicable", "message": cleaned["message"]}
+    else:
+        try:
+            record |= _fitted(parquet, design, structure)
+        except LmmError as error:
+            record |= {"status": "not_applicable", "message": str(error)}
+        except Exception as error:  # a defect, or data nobody thought of: the dataset keeps its report
+            traceback.print_exc()
+            record |= {"status": "error", "message": f"{type(error).__name__}: {error}"}
+    write_json(record, out)
+
+
+def residual_structure(design: Mapping[str, Any]) -> dict[str, str] | None:
+    """The residual structure with the dataset's columns; None when independent."""
+    residual = design["model"].get("residual")
+    if residual is None:
+        return None
+    return {**residual, "time": design["dataset"]["time"], "subject": design["dataset"]["subject"]}
+
+
+def fit_table(
+    parquet: str,
+    formula: str,
+    structure: Mapping[str, str] | None,
+    method: Literal["ML", "REML"],
+    categories: Mapping[str, list[Any]] | None,
+) -> lmm.Fit:
+    """The engine's fit of one formula to a clean table. Raises `LmmError`."""
+    residual = None
+    if structure is not None:
+        residual = RESIDUALS[structure["type"]](structure["time"], subject=structure["subject"])
+    levels = {c: [str(level) for level in levels] for c, levels in (categories or {}).items()}
+    return lmm.fit(formula, parquet, method=method, residual=residual, categories=levels or None)
+
+
+def provenance(parquet: str, code: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record was made from: data, the part of the config, code, versions."""
+    packages = ("numpy", "scipy", "polars")
+    return {
+        "data_sha256": file_sha256(parquet),
+        "config": config,
+        "code": code,
+        "versions": {
+            "python": platform.python_version(),
+            "lmmcore": lmm.__version__,
+            **{package: version(package) for package in packages},
+        },
+    }
+
+
+def _fitted(parquet: str, design: Mapping[str, Any], structure: Mapping[str, str] | None) -> dict[str, Any]:
+    categories = design["dataset"].get("categories")
+    ml = fit_table(parquet, design["formula"], structure, "ML", categories)
+    reml = fit_table(parquet, design["formula"], structure, "REML", categories)
+    status, telling = "ok", reml.certificate
+    for certificate in (ml.certificate, reml.certificate):
+        if certificate.boundary:
+            status, telling = "singular", certificate
+    for certificate in (ml.certificate, reml.certificate):
+        if not certificate.converged:
+            status, telling = "not_converged", certificate
+    return {
+        "status": status,
+        "message": telling.sentence,
+        "ml": _information(ml),
+        "reml": _information(reml),
+        "fixed": reml.tidy(**design["report"]).to_dicts(),
+        "random": reml.varcorr().to_dicts(),
+        "residual_parameters": dict(reml.residual_parameters),
+        "sigma": reml.sigma,
+        "groups": dict(reml.groups),
+        "certificate": _certificate(reml.certificate),
+    }
+
+
+def _information(fit: lmm.Fit) -> dict[str, Any]:
+    names = ("loglik", "deviance", "aic", "aicc", "bic", "npar", "nobs")
+    return {name: getattr(fit, name) for name in names}
+
+
+def _certificate(certificate: Any) -> dict[str, Any]:
+    names = ("converged", "scaled_gradient", "smallest_eigenvalue", "boundary", "gain_left")
+    return {name: getattr(certificate, name) for name in (*names, "evaluations", "sentence")}

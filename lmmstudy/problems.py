@@ -1,0 +1,127 @@
+"""What is wrong with a configuration, in sentences for the person who wrote it."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from lmmstudy.formulas import KEYS, columns_used
+from lmmstudy.wording import did_you_mean, quoted
+
+
+def problems_of(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
+    """Every problem of `config`, one sentence each: place, value, what is allowed, nearest known name."""
+    errors = Draft202012Validator(schema).iter_errors(config)
+    errors = sorted(errors, key=lambda error: [str(part) for part in error.absolute_path])
+    return [text for error in errors for text in _explain(error)] + list(_cross_check(config))
+
+
+def _explain(error: Any) -> Iterator[str]:
+    """Sentences for one jsonschema error: place, value, what is allowed, nearest match."""
+    where = ".".join(str(part) for part in error.absolute_path) or "the top level"
+    rule, allowed, value = error.validator, error.validator_value, error.instance
+    if rule == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        for key in [key for key in value if key not in known]:
+            near = did_you_mean(key, known)
+            yield f"{where}: unknown key {key!r}{near} (allowed: {', '.join(known)})"
+    elif rule == "required":
+        missing = error.message.split("'")[1]
+        yield f"{where}: the key {missing!r} is missing"
+    elif rule == "enum":
+        near = did_you_mean(value, allowed)
+        yield f"{where}: {value!r} is not allowed{near} (allowed: {quoted(allowed)})"
+    elif rule == "type":
+        kinds = [allowed] if isinstance(allowed, str) else allowed
+        words = " or ".join(_KINDS.get(kind, kind) for kind in kinds)
+        yield f"{where}: {_shown(value)} is not {words}"
+    elif rule == "pattern":
+        section = where.rsplit(".", 1)[-1]
+        yield f"{section}: the name {value!r} must start with a letter; then letters, digits, _, -"
+    elif rule in _LIMITS:
+        yield f"{where}: {_shown(value)} {_LIMITS[rule].format(allowed)}"
+    else:
+        yield f"{where}: {error.message}"
+
+
+_KINDS = {
+    "string": "a text",
+    "number": "a number",
+    "object": "a section of keys and values",
+    "array": "a list",
+}
+_LIMITS = {
+    "exclusiveMinimum": "must be greater than {}",
+    "exclusiveMaximum": "must be less than {}",
+    "minProperties": "needs at least {} entry",
+    "minItems": "needs at least {} item(s)",
+    "maxItems": "can have at most {} items",
+    "minLength": "must not be empty",
+    "maxLength": "must be at most {} character long",
+    "uniqueItems": "names the same thing twice",
+}
+
+
+def _cross_check(config: Mapping[str, Any]) -> Iterator[str]:
+    """Mistakes between keys, wherever the parts concerned have the right shape."""
+    models = _section(config, "models")
+    datasets = _section(config, "datasets")
+    for name in models:
+        yield from _check_formula(f"models.{name}.formula", _section(models, name).get("formula"))
+    for name in datasets:
+        yield from _check_dataset(f"datasets.{name}", _section(datasets, name), models)
+    if "index" in datasets:
+        yield "datasets.index: choose another name, reports/index.html lists all datasets"
+
+
+def _check_formula(where: str, formula: Any) -> Iterator[str]:
+    if not isinstance(formula, str):
+        return
+    for key in re.findall(r"\{([^{}]*)\}", formula):
+        if key not in KEYS:
+            allowed = ", ".join(f"{{{known}}}" for known in KEYS)
+            yield f"{where}: {{{key}}} has no meaning{did_you_mean(key, KEYS)} (allowed: {allowed})"
+    if formula.count("~") != 1:
+        yield f"{where}: {formula!r} needs exactly one '~' between response and terms"
+
+
+def _check_dataset(where: str, dataset: Mapping[str, Any], models: Mapping[str, Any]) -> Iterator[str]:
+    listed = dataset.get("candidates")
+    candidates = listed if isinstance(listed, list) else []
+    unknown = [candidate for candidate in candidates if candidate not in models]
+    known = ", ".join(models)
+    for candidate in unknown:
+        near = did_you_mean(candidate, list(models))
+        yield f"{where}.candidates: there is no model {candidate!r}{near} (models: {known})"
+    if isinstance(fixed := dataset.get("fixed"), str) and "~" in fixed:
+        yield f"{where}.fixed: {fixed!r} must be the right-hand side alone, without '~'"
+    roles = [str(dataset[key]) for key in ("subject", "time", "response") if key in dataset]
+    if len(set(roles)) < len(roles):
+        yield f"{where}: subject, time and response must be three different columns"
+    for column, limits in _section(dataset, "range").items():
+        if _numbers(limits) and limits[0] > limits[1]:
+            yield f"{where}.range.{column}: {limits} must be [lowest, highest]"
+    formulas = [_section(models, str(c)).get("formula") for c in candidates]
+    if len(roles) == 3 and "fixed" in dataset and all(isinstance(f, str) for f in formulas):
+        used = columns_used(dataset, models)
+        for key in ("range", "categories"):
+            for column in _section(dataset, key):
+                if column not in used:
+                    near = did_you_mean(column, used)
+                    known = quoted(used)
+                    yield f"{where}.{key}: no model uses a column {column!r}{near} (used: {known})"
+
+
+def _section(mapping: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = mapping.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _numbers(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(type(v) in (int, float) for v in value)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,124 @@
+"""Named conditions, each with its threshold, that a reader should know before the numbers. At most seven are shown."""
+
+from lmmstudy.report.blocks import Alert
+from lmmstudy.report.numbers import count, fixed, percent
+from lmmstudy.report.smooth import normal_quantiles
+from lmmstudy.report.study import Json, Study
+from lmmstudy.report.wording import STATUS, listing, random_terms
+
+MOST = 7
+FEW_LEVELS = 6
+DROPPED = 0.05
+OUTSIDE = 0.10
+CLOSE = 2.0
+EXTREME_CORRELATION = 0.999
+
+
+def alerts(study: Study) -> tuple[Alert, ...]:
+    """Conditions that hold, gravest first."""
+    found = [*_fit(study), *_data(study), *_candidates(study), *_residuals(study)]
+    return tuple(found[:MOST])
+
+
+def _fit(study: Study) -> list[Alert]:
+    winner = study.winner
+    if winner is None:
+        return []
+    found = []
+    if winner["status"] == "not_converged":
+        found.append(Alert("The selected model did not converge", "fit"))
+    zeros = zero_terms(winner)
+    for group, terms in zeros.items():
+        named = listing("intercept" if t == "Intercept" else f"slope of {t}" for t in terms)
+        found.append(Alert(f"The variance of the random {named} for {group} is 0", "random"))
+    for row in winner["random"] or ():
+        r = row["correlation"]
+        if r is not None and abs(r) > EXTREME_CORRELATION:
+            found.append(
+                Alert(f"The correlation of {row['term1']} and {row['term2']} is {fixed(r, 3)}", "random")
+            )
+    if winner["status"] == "singular" and not found:
+        found.append(Alert("The selected model is singular: an estimate lies on the boundary", "fit"))
+    for group in random_terms(winner):
+        levels = (winner["groups"] or {}).get(group, FEW_LEVELS)
+        if levels < FEW_LEVELS:
+            found.append(
+                Alert(
+                    f"{group} has {levels} levels (fewer than {FEW_LEVELS}): its variance is poorly known",
+                    "random",
+                )
+            )
+    return found
+
+
+def zero_terms(model: Json) -> dict[str, list[str]]:
+    """Random effects whose SD is 0, or below 1e-6 of the residual SD, by grouping factor."""
+    groups: dict[str, list[str]] = {}
+    for row in model["random"] or ():
+        if row["group"] != "Residual" and row["term2"] is None and row["sd"] <= 1e-6 * model["sigma"]:
+            groups.setdefault(row["group"], []).append(row["term1"])
+    return groups
+
+
+def _data(study: Study) -> list[Alert]:
+    clean, found = study.clean, []
+    rows = clean["rows"]
+    left = rows["read"] - rows["used"]
+    if rows["read"] and left / rows["read"] >= DROPPED:
+        found.append(
+            Alert(
+                f"{left:,} of {count(rows['read'], 'row')} ({percent(left / rows['read'])}) were not used",
+                "data",
+            )
+        )
+    conflicting = clean["duplicates"]["conflicting"]
+    if conflicting:
+        found.append(Alert(f"{count(len(conflicting), 'visit')} entered twice with different values", "data"))
+    if clean["out_of_range"]:
+        found.append(Alert(f"{count(len(clean['out_of_range']), 'value')} outside the stated range", "data"))
+    complete, subjects = complete_subjects(study)
+    if subjects and complete < subjects / 2:
+        found.append(
+            Alert(
+                f"{complete:,} of {subjects:,} subjects have all {len(clean['visits']['times'])} visits",
+                "data",
+            )
+        )
+    return found
+
+
+def complete_subjects(study: Study) -> tuple[int, int]:
+    """Subjects seen at every visit, and all subjects; (0, 0) where there is no common schedule: patterns are listed
+    for few times only, and half of the subject-visits must have been made."""
+    visits, subjects = study.clean["visits"], study.clean["subjects"]["used"]
+    rows = study.clean["rows"]["used"]
+    if not visits["patterns"] or rows < 0.5 * subjects * len(visits["times"]):
+        return 0, 0
+    return sum(p["subjects"] for p in visits["patterns"] if all(p["visits"])), subjects
+
+
+def _candidates(study: Study) -> list[Alert]:
+    ladder, found = study.selection.get("ladder", ()), []
+    failed = [step for step in ladder if step["status"] not in ("ok", "singular")]
+    if failed:
+        named = listing(f"{step['model']} ({STATUS[step['status']]})" for step in failed)
+        found.append(Alert(f"Left out: {named}", "candidates"))
+    deltas = sorted(step["delta"] for step in ladder if step["delta"] is not None)
+    if len(deltas) > 1 and deltas[1] < CLOSE:
+        found.append(
+            Alert(
+                f"The second-best candidate is only {fixed(deltas[1], 2)} behind (less than {CLOSE:g})",
+                "candidates",
+            )
+        )
+    return found
+
+
+def _residuals(study: Study) -> list[Alert]:
+    if study.fitted is None:
+        return []
+    q = normal_quantiles(study.fitted.normalized)
+    if q is not None and q.outside / q.n >= OUTSIDE:
+        share = f"{q.outside:,} of {q.n:,} residuals lie outside the 95% envelope"
+        return [Alert(f"{share} ({OUTSIDE:.0%} or more)", "diagnostics")]
+    return []

@@ -1,0 +1,102 @@
+"""The index: every dataset at a glance, the failed ones with their sentence.
+
+`assemble` turns results into entries, `render` those into HTML; `write_index` reads and writes the files.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from lmmstudy.files import read_json, write_text
+from lmmstudy.report import html
+from lmmstudy.report.charts import effects, svg
+from lmmstudy.report.hypotheses import focal_terms
+from lmmstudy.report.numbers import MISSING, decimals_for, fixed, p_value
+from lmmstudy.report.series import Interval
+from lmmstudy.report.wording import TONE, VERDICT, model_words, sentence
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the index; what it lacks is a dash."""
+
+    dataset: str
+    link: str
+    status: str
+    tone: str
+    words: str
+    rows: str
+    model: str = MISSING
+    term: str = MISSING
+    estimate: str = MISSING
+    interval: str = ""
+    p: str = MISSING
+    chart: Markup | str = MISSING
+
+
+def write_index(datasets: Sequence[str], clean: Sequence[str], selections: Sequence[str], out: str) -> None:
+    """Write the index of `datasets` to `out`; `clean` and `selections` are their result files in the same order.
+
+    The record of a selected model is read from the folder models beside its selection.
+    """
+    entries = []
+    for k, (dataset, audit, selection) in enumerate(zip(datasets, clean, selections, strict=True)):
+        chosen = read_json(selection)
+        record = None
+        if chosen["selected"]:
+            record = read_json(Path(selection).parent / "models" / f"{chosen['selected']}.json")
+        entries.append(entry(dataset, read_json(audit), chosen, record, k))
+    write_text(render(entries), out)
+
+
+def entry(dataset: str, clean: Json, selection: Json, record: Json | None, number: int) -> Entry:
+    """The row of a dataset; `number` makes the id of its drawing unique."""
+    rows = f"{clean['rows']['used']:,} / {clean['rows']['read']:,}"
+    link = f"{quote(dataset)}.html"
+    if record is None:
+        why = clean["message"] if clean["status"] == "failed" else selection["message"]
+        words = sentence(why or "no model was selected")
+        return Entry(dataset, link, "failed", "bad", words, rows)
+    verdict = VERDICT[record["status"]], TONE[record["status"]]
+    base = Entry(dataset, link, *verdict, sentence(model_words(record)), rows, record["model"])
+    row = key_row(record, clean)
+    if row is None:
+        return base
+    decimals = decimals_for(row["std_error"])
+    values = [fixed(row[name], decimals) for name in ("estimate", "conf_low", "conf_high")]
+    interval = Interval(row["term"], row["estimate"], row["conf_low"], row["conf_high"])
+    label = svg.Label(
+        f"forest-{number}",
+        f"Interval of {row['term']}",
+        f"Estimate {values[0]}, interval {values[1]} to {values[2]}; the dashed line is 0.",
+    )
+    return replace(
+        base,
+        term=row["term"],
+        estimate=values[0],
+        interval=f"{values[1]} to {values[2]}",
+        p=p_value(row["p_value"]),
+        chart=effects.interval(label, interval),
+    )
+
+
+def key_row(record: Json, clean: Json) -> Json | None:
+    """The coefficient shown: the last of the focal terms (an interaction comes after its parts)."""
+    if not record["fixed"]:
+        return None
+    config = clean["provenance"].get("config", {})
+    names = [row["term"] for row in record["fixed"]]
+    focal = focal_terms(names, str(config.get("time", "")), str(config.get("group") or ""))
+    return next(row for row in reversed(record["fixed"]) if row["term"] in focal)
+
+
+def render(entries: Sequence[Entry]) -> str:
+    """The index as HTML."""
+    failed = sum(e.status == "failed" for e in entries)
+    return html.render("index.html.j2", entries=entries, failed=failed)

@@ -1,0 +1,120 @@
+"""One page a dataset: results in, one self-contained HTML file out.
+
+`assemble` turns results into plain page data, `render` those into HTML; both are pure and use no clock, so equal
+results give equal bytes. `write_dataset` reads and writes the files.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lmmcore.errors import LmmError
+from lmmstudy.files import read_json, write_text
+from lmmstudy.report import html, results
+from lmmstudy.report.absent import no_model
+from lmmstudy.report.alerts import alerts
+from lmmstudy.report.blocks import Chip, PageData, Section, Text
+from lmmstudy.report.charts.profiles import FULL
+from lmmstudy.report.numbers import count
+from lmmstudy.report.sections import (
+    answer,
+    candidates,
+    data,
+    design,
+    diagnostics,
+    fit,
+    fixed,
+    model,
+    random,
+    reproduce,
+)
+from lmmstudy.report.study import Study
+from lmmstudy.report.wording import TONE, VERDICT, model_words, sentence
+
+OF_MODEL = {
+    "model": ("Model", model.section),
+    "fit": ("Fit", fit.section),
+    "random": ("Random part", random.section),
+    "fixed": ("Fixed part", fixed.section),
+    "diagnostics": ("Diagnostics", diagnostics.section),
+}
+"""Sections that need a selected model; without one they say why."""
+MOST_SUBJECTS = 2 * FULL
+"""Up to this many subjects can be chosen for highlighting."""
+
+
+def write_dataset(
+    dataset: str,
+    clean_json: str,
+    clean_parquet: str,
+    models: Sequence[str],
+    selection_json: str,
+    design: Mapping[str, Any],
+    report: Mapping[str, Any],
+    code: str,
+    out: str,
+) -> None:
+    """Write the page of a dataset to `out`; `design` is its stanza of the configuration, `code` the fingerprint."""
+    import polars as pl
+
+    clean, selection = read_json(clean_json), read_json(selection_json)
+    read = {str(m["model"]): m for m in map(read_json, models)}
+    frame = pl.read_parquet(clean_parquet) if Path(clean_parquet).is_file() else None
+    rows = results.rows(frame, design) if frame is not None and frame.height else None
+    fitted, trouble = None, ""
+    winner = read.get(selection.get("selected") or "")
+    if winner is not None and rows is not None:
+        try:
+            fitted = results.refit(clean_parquet, frame, winner, design, float(report["conf_level"]))
+        except LmmError as error:
+            trouble = f"the selected model could not be fitted again for the plots: {error}"
+    study = Study(dataset, clean, read, selection, design, report, code, rows, fitted, trouble)
+    write_text(render(assemble(study)), out)
+
+
+def assemble(study: Study) -> PageData:
+    """All content of the page."""
+    winner = study.winner
+    words = sentence(model_words(winner)) if winner else no_model(study)
+    subjects = tuple(dict.fromkeys(study.rows.subject)) if study.rows else ()
+    before = (answer.section(study), design.section(study), data.section(study))
+    after = (candidates.section(study), reproduce.section(study))
+    of_model = [
+        make(study, winner) if winner else Section(name, title, (Text(no_model(study)),))
+        for name, (title, make) in OF_MODEL.items()
+    ]
+    return PageData(
+        dataset=study.dataset,
+        title=str(study.design.get("title") or study.dataset),
+        description=str(study.design.get("description") or ""),
+        model=words,
+        chips=chips(study),
+        alerts=alerts(study),
+        sections=(*before, *of_model, *after),
+        subjects=subjects if len(subjects) <= MOST_SUBJECTS else (),
+    )
+
+
+def chips(study: Study) -> tuple[Chip, ...]:
+    """The verdict strip."""
+    rows, subjects = study.clean["rows"], study.clean["subjects"]
+    winner = study.winner
+    if winner is None:
+        first = [Chip("Selected model", "none", "bad")]
+    else:
+        first = (
+            Chip("Selected model", winner["model"]),
+            Chip("Fit", VERDICT[winner["status"]], TONE[winner["status"]]),
+        )
+    left = rows["read"] - rows["used"]
+    size = (
+        f"{rows['used']:,} used of {rows['read']:,} read"
+        if left
+        else f"{count(rows['used'], 'row')}, all used"
+    )
+    return (*first, Chip("Rows", size, "warning" if left else ""), Chip("Subjects", f"{subjects['used']:,}"))
+
+
+def render(page: PageData) -> str:
+    """The page as HTML."""
+    return html.render("page.html.j2", page=page)

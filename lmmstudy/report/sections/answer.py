@@ -1,0 +1,140 @@
+"""Answer: the coefficients that the study is about, each with its hypothesis in words, and the predicted means."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lmmstudy.report.absent import no_model
+from lmmstudy.report.blocks import Block, Figure, Section, Table, Text
+from lmmstudy.report.charts import profiles, svg
+from lmmstudy.report.hypotheses import focal_terms, hypothesis, statement
+from lmmstudy.report.numbers import count, fmt, p_value, plain
+from lmmstudy.report.results import ALL, Fitted, Rows
+from lmmstudy.report.sections.fixed import estimate_cells
+from lmmstudy.report.series import Curve, Means
+from lmmstudy.report.study import Json, Study
+from lmmstudy.report.wording import estimate_words, level_text, listing
+
+TIMES = 60
+"""Up to this many distinct times a raw mean stands at its time; above, rows are averaged in intervals of time."""
+INTERVALS = 20
+
+
+def section(study: Study) -> Section:
+    """The answer, or why there is none."""
+    winner = study.winner
+    if winner is None:
+        blocks: list[Block] = [Text(no_model(study), "warning")]
+    else:
+        terms = [row["term"] for row in winner["fixed"]]
+        focal = focal_terms(terms, study.time, study.group)
+        rows = [row for row in winner["fixed"] if row["term"] in focal]
+        blocks = [_table(study, terms, rows)]
+        if len(rows) == 1:
+            blocks.insert(0, Text(_lead(study, terms, rows[0]), "lead"))
+    if study.rows is not None:
+        blocks.append(_figure(study, study.rows))
+    return Section("answer", "Answer", tuple(blocks))
+
+
+def _lead(study: Study, terms: list[str], row: Json) -> str:
+    words = statement(row["term"], terms, study.response, study.all_levels)
+    return estimate_words(words, row, study.conf_level)
+
+
+def _table(study: Study, terms: list[str], rows: Sequence[Json]) -> Table:
+    levels, body = study.all_levels, []
+    for row in rows:
+        estimate, _, interval = estimate_cells(row)
+        tests = hypothesis(row["term"], terms, study.response, levels)
+        body.append(
+            (
+                row["term"],
+                estimate,
+                interval,
+                fmt(row["df"]) if row["df"] else "∞",
+                p_value(row["p_value"]),
+                tests,
+            )
+        )
+    return Table(
+        "The coefficients in question",
+        ("Term", "Estimate", f"{level_text(study.conf_level)} CI", "df", "p", "p tests"),
+        tuple(body),
+        "lrrrrl",
+    )
+
+
+def raw_means(rows: Rows) -> tuple[Means, ...]:
+    """Mean response of each group at each time, or in INTERVALS equal intervals of time where times are many."""
+    result = []
+    distinct = np.unique(rows.time)
+    group = np.array(rows.group)
+    for name in rows.groups:
+        time, response = rows.time[group == name], rows.response[group == name]
+        if distinct.size <= TIMES:
+            at, place = np.unique(time, return_inverse=True)
+        else:
+            edges = np.linspace(distinct[0], distinct[-1], INTERVALS + 1)
+            place = np.clip(np.searchsorted(edges, time, side="right") - 1, 0, INTERVALS - 1)
+            used, place = np.unique(place, return_inverse=True)
+            at = (edges[used] + edges[used + 1]) / 2
+        n = np.bincount(place)
+        result.append(Means(name, at, np.bincount(place, weights=response) / n, n))
+    return tuple(result)
+
+
+def _figure(study: Study, rows: Rows) -> Figure:
+    means = raw_means(rows)
+    fit = study.fitted
+    curves = fit.curves if fit else ()
+    title = f"{study.response} over {study.time}: raw and predicted means"
+    label = svg.Label("fig-means", title, _desc(study, means, curves))
+    binned = np.unique(rows.time).size > TIMES
+    caption = [f"Marks are raw means{f' in {INTERVALS} equal intervals of {study.time}' if binned else ''}."]
+    if fit and curves:
+        caption.append(curve_words(study, fit))
+    svg_ = profiles.predicted_means(
+        label, means, curves, (study.time_label, study.response_label), study.group
+    )
+    return Figure("fig-means", svg_, " ".join(caption), _data(study, means))
+
+
+def curve_words(study: Study, fit: Fitted) -> str:
+    """What the lines of predicted means are."""
+    if fit.averaged:
+        return (
+            f"Lines are means of the population predictions of the rows, because {listing(fit.averaged)} "
+            f"{'changes' if len(fit.averaged) == 1 else 'change'} within {study.subject}."
+        )
+    words = f"Lines are predicted population means with {level_text(study.conf_level)} intervals of the mean."
+    if fit.held:
+        words += f" Other covariates are held at {listing(f'{n} = {v}' for n, v in fit.held)}."
+    return words
+
+
+def _desc(study: Study, means: tuple[Means, ...], curves: tuple[Curve, ...]) -> str:
+    words = []
+    for c in curves:
+        name = "" if c.group == ALL else f" in {c.group}"
+        if c.x.size > 1:
+            start, end = (
+                f"{fmt(float(c.mean[0]))} at {plain(float(c.x[0]))}",
+                f"{fmt(float(c.mean[-1]))} at {plain(float(c.x[-1]))}",
+            )
+            words.append(f"The predicted mean{name} goes from {start} to {end}.")
+    for m in means:
+        name = "" if m.group == ALL else f" in {m.group}"
+        low, high = fmt(float(m.mean.min())), fmt(float(m.mean.max()))
+        words.append(f"{count(m.x.size, 'raw mean')}{name} between {low} and {high}.")
+    return " ".join(words)
+
+
+def _data(study: Study, means: tuple[Means, ...]) -> Table:
+    named = len(means) > 1
+    rows = []
+    for m in means:
+        for x, mean, n in zip(m.x.tolist(), m.mean.tolist(), m.rows.tolist(), strict=True):
+            rows.append((*([m.group] if named else []), plain(x), f"{n:,}", fmt(mean)))
+    heads = (*([study.group] if named else []), study.time, "Rows", f"Mean of {study.response}")
+    return Table("Raw means that are plotted", heads, tuple(rows), ("l" if named else "") + "lrr")

@@ -1,0 +1,74 @@
+"""Candidates: the ladder with weights, and the likelihood-ratio tests of nested pairs."""
+
+from collections.abc import Sequence
+
+from lmmstudy.report.blocks import Block, Cell, Section, Table, Text
+from lmmstudy.report.numbers import MISSING, fixed, fmt, p_value, scientific
+from lmmstudy.report.study import Json, Study
+from lmmstudy.report.wording import CRITERIA, STATUS, distribution_words, sentence
+
+
+def section(study: Study) -> Section:
+    """All candidates, the failed ones with their message."""
+    ladder = study.selection.get("ladder") or ()
+    if not ladder:
+        words = study.selection.get("message") or "no candidate was fitted"
+        return Section("candidates", "Candidates", (Text(sentence(words)),))
+    blocks: list[Block] = [Text(_words(study)), _ladder(study, ladder)]
+    failed = [step for step in ladder if step["status"] not in ("ok", "singular")]
+    for step in failed:
+        reason = step["message"] or STATUS[step["status"]]
+        blocks.append(Text(f"{step['model']}: {sentence(reason)}", "warning"))
+    tests = study.selection.get("tests") or ()
+    if tests:
+        blocks.append(_tests(tests))
+    return Section("candidates", "Candidates", tuple(blocks))
+
+
+def _words(study: Study) -> str:
+    criterion = study.selection["criterion"]
+    if criterion == "lrt":
+        how = f"by likelihood-ratio tests at level {fmt(study.selection['alpha'], 2)}"
+    else:
+        how = f"by the smallest {CRITERIA[criterion]}"
+    return f"The model was chosen {how}. All fits here are by maximum likelihood. A weight is the Akaike weight among the candidates that could be fitted."
+
+
+def _ladder(study: Study, ladder: Sequence[Json]) -> Table:
+    rows = []
+    for step in ladder:
+        chosen = step["model"] == study.selection["selected"]
+        good = step["status"] in ("ok", "singular")
+        tone = "selected" if chosen else "" if good else "failed"
+        status = "selected" if chosen else "" if step["status"] == "ok" else STATUS[step["status"]]
+        name = Cell(step["model"], step["formula"] + (f" – {status}" if status else ""), tone=tone)
+        weight = (
+            Cell(fixed(step["weight"], 3), bar=step["weight"], tone=tone)
+            if step["weight"] is not None
+            else MISSING
+        )
+        values = [fixed(step[key], 2) for key in ("loglik", "aic", "aicc", "bic", "delta")]
+        rows.append((name, fmt(step["npar"]), *values, weight))
+    criterion = study.selection["criterion"]
+    delta = "Δ" + CRITERIA["aic" if criterion == "lrt" else criterion]
+    heads = ("Model", "Par.", "Log-lik.", "AIC", "AICc", "BIC", delta, "Weight")
+    return Table("Candidates, best first (ML)", heads, tuple(rows), "lrrrrrrl")
+
+
+def _tests(tests: Sequence[Json]) -> Table:
+    rows = []
+    for t in tests:
+        pair = Cell(t["alternative"], f"against {t['null']}")
+        rows.append((pair, fixed(t["statistic"], 3), _p(t["p_value"]), distribution_words(t["distribution"]),
+                     _p(t["p_value_naive"]), f"χ²({fmt(t['df'])})"))  # fmt: skip
+    heads = ("Larger model", "−2 log ratio", "p", "Null distribution", "Naive p", "Naive null")
+    note = (
+        "The naive p ignores that a variance cannot be negative and is too large where the null hypothesis lies on that "
+        "boundary; the other p uses the mixture named. χ²(k) has k degrees of freedom; χ²(0) is a point mass at 0."
+    )
+    return Table("Likelihood-ratio tests of nested candidates (ML)", heads, tuple(rows), "lrrlrl", note)
+
+
+def _p(p: float | None) -> Cell:
+    detail = scientific(p) if p is not None and 0 < p < 0.001 else ""
+    return Cell(p_value(p), detail)

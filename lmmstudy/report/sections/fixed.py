@@ -1,0 +1,39 @@
+"""Fixed part: every coefficient with its test, the hypothesis in words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lmmstudy.report.blocks import Cell, Section, Table
+from lmmstudy.report.hypotheses import hypothesis
+from lmmstudy.report.numbers import decimals_for, fixed, fmt, p_value
+from lmmstudy.report.study import Json, Study
+from lmmstudy.report.wording import DF_METHODS, level_text
+
+
+def section(study: Study, model: Json) -> Section:
+    """The table of fixed effects."""
+    method = DF_METHODS[model["df_method"]]
+    note = (
+        f"Degrees of freedom: {method}. Intervals have level {level_text(study.conf_level)}; tests are two-sided and "
+        "not adjusted for their number."
+    )
+    terms = [row["term"] for row in model["fixed"]]
+    levels = study.all_levels
+    rows = []
+    for row in model["fixed"]:
+        estimate, error, interval = estimate_cells(row)
+        tests = Cell(row["term"], "tests " + hypothesis(row["term"], terms, study.response, levels))
+        df = fmt(row["df"]) if row["df"] is not None else "∞"
+        rows.append(
+            (tests, estimate, error, df, fixed(row["statistic"], 3), p_value(row["p_value"]), interval)
+        )
+    heads = ("Term", "Estimate", "SE", "df", "t", "p", f"{level_text(study.conf_level)} CI")
+    table = Table("Fixed effects (REML)", heads, tuple(rows), "lrrrrrr", note)
+    return Section("fixed", "Fixed part", (table,))
+
+
+def estimate_cells(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Estimate, standard error and interval, all rounded to the decimals of the standard error."""
+    decimals = decimals_for(row["std_error"])
+    interval = f"{fixed(row['conf_low'], decimals)} to {fixed(row['conf_high'], decimals)}"
+    return fixed(row["estimate"], decimals), fixed(row["std_error"], decimals), interval

@@ -1,0 +1,93 @@
+"""Random part: variances, SDs, correlations, shares, and the predicted random effects."""
+
+from lmmstudy.report.alerts import zero_terms
+from lmmstudy.report.blocks import Block, Figure, Heading, Section, Table, Text
+from lmmstudy.report.charts import effects, svg
+from lmmstudy.report.numbers import count, fixed, fmt
+from lmmstudy.report.results import Fitted
+from lmmstudy.report.series import Effect
+from lmmstudy.report.study import Json, Study
+from lmmstudy.report.wording import random_terms, share_words, zero_variance_words
+
+MOST = 200
+"""Most rows of the table of predicted effects."""
+
+
+def section(study: Study, model: Json) -> Section:
+    """The covariance of the selected model and its predicted random effects."""
+    blocks: list[Block] = [variances(model)]
+    share = share_words(model)
+    if share:
+        blocks.append(Text(share))
+    groups = random_terms(model)
+    if not groups:
+        blocks.append(Text(f"The selected model has no random effects: rows of the same {study.subject} are related "
+                           "through the residuals alone."))  # fmt: skip
+    zeros = zero_terms(model)
+    for group in groups:
+        if zeros.get(group):
+            blocks.append(Text(zero_variance_words(group, zeros[group])))
+        if study.fitted is not None:
+            k = list(groups).index(group)
+            blocks += _caterpillar(study.fitted, group, k, zeros.get(group, []))
+    return Section("random", "Random part", tuple(blocks))
+
+
+def variances(model: Json) -> Table:
+    """One row a variance, covariance and parameter of the residuals."""
+    rows = []
+    for r in model["random"]:
+        if r["group"] == "Residual":
+            rows.append(("Residual", "–", fmt(float(r["covariance"])), fmt(r["sd"]), "–"))
+        elif r["term2"] is None:
+            rows.append((r["group"], r["term1"], fmt(float(r["covariance"])), fmt(r["sd"]), "–"))
+        else:
+            pair = f"{r['term1']}, {r['term2']}"
+            rows.append((r["group"], pair, fmt(float(r["covariance"])), "–", fixed(r["correlation"], 3)))
+    for name, value in model["residual_parameters"].items():
+        serial = model["residual_structure"]
+        rows.append((f"AR(1) over {serial['time']}", f"{name} at distance 1", "–", "–", fixed(value, 3)))
+    heads = ("Group", "Term", "Variance or covariance", "SD", "Correlation")
+    return Table("Variances and correlations (REML)", heads, tuple(rows), "llrrr")
+
+
+def _caterpillar(fit: Fitted, group: str, number: int, zeros: list[str]) -> list[Block]:
+    shown: dict[str, list[Effect]] = {}
+    for e in fit.effects:
+        if e.group == group and e.term not in zeros:
+            shown.setdefault(e.term, []).append(e)
+    if not shown:
+        return []
+    first = next(iter(shown.values()))
+    order = effects.ordered(shown)
+    clear = sum(abs(e.estimate) > effects.Z * e.std_error for e in first)
+    desc = (
+        f"{count(len(first), 'level')} ordered by {first[0].term}, from {order[0]} (highest) to {order[-1]} (lowest); "
+        f"the intervals of {clear:,} exclude 0."
+    )
+    name = f"fig-effects-{number}"
+    label = svg.Label(name, f"Predicted random effects of {group}", desc)
+    caption = (
+        f"Predicted random effects of {group} with 95% prediction intervals (estimate ± 1.96 prediction standard "
+        "errors, which hold the uncertainty of the fixed effects). The intervals are not tests of single levels."
+    )
+    if len(order) > effects.MOST:
+        caption += f" {effects.MOST} of {len(order):,} levels, evenly spaced in this order."
+    return [Heading(f"Predicted random effects of {group}"),
+            Figure(name, effects.caterpillar(label, shown), caption, _data(group, shown, order))]  # fmt: skip
+
+
+def _data(group: str, shown: dict[str, list[Effect]], order: list[str]) -> Table:
+    known = {term: {e.level: e for e in members} for term, members in shown.items()}
+    rows = []
+    for level in order[:MOST]:
+        row = [level]
+        for term in shown:
+            e = known[term][level]
+            row += [fmt(e.estimate), fmt(e.std_error, 3)]
+        rows.append(tuple(row))
+    heads = (group, *(name for term in shown for name in (term, "SE")))
+    note = f"The first {MOST} of {len(order):,}." if len(order) > MOST else ""
+    return Table(
+        "Predicted effects and prediction standard errors", heads, tuple(rows), "l" + "rr" * len(shown), note
+    )

@@ -1,0 +1,58 @@
+"""Reproduce: configuration, data, versions, code and the commands."""
+
+import json
+
+import yaml
+
+from lmmstudy.report.blocks import Block, Code, Facts, Section
+from lmmstudy.report.numbers import count
+from lmmstudy.report.study import Json, Study
+
+ORDER = (
+    "title", "description", "path", "subject", "time", "response", "fixed", "group", "categories", "candidates",
+    "time_label", "response_label",
+)  # fmt: skip
+"""Keys of a stanza in the order of reading; what is not named here, mostly defaults, comes last."""
+
+
+def section(study: Study) -> Section:
+    """What is needed to get the same page again."""
+    source = study.clean["source"]
+    items = [("Raw file", source["path"])]
+    if source.get("sha256"):
+        items += [("Raw file, SHA-256", source["sha256"]), ("Raw file, size", count(source["bytes"], "byte"))]
+    winner = study.winner
+    if winner:
+        provenance = winner["provenance"]
+        items.append(("Clean data, SHA-256", provenance["data_sha256"]))
+        items.append(("Versions", ", ".join(f"{k} {v}" for k, v in provenance["versions"].items())))
+        items.append(("Code of the fit", provenance["code"]))
+    items.append(("Code of the report", study.code))
+    blocks: list[Block] = [Facts(tuple(items))]
+    ordered = sorted(
+        study.design.items(), key=lambda item: ORDER.index(item[0]) if item[0] in ORDER else len(ORDER)
+    )
+    stanza = {"datasets": {study.dataset: dict(ordered)}, "report": dict(study.options)}
+    blocks.append(Code("Configuration of this dataset", _yaml(stanza)))
+    blocks.append(Code("The command", f"snakemake --cores 1 reports/{study.dataset}.html"))
+    if winner:
+        blocks.append(Code("The selected model in Python", _python(study, winner)))
+    return Section("reproduce", "Reproduce", tuple(blocks))
+
+
+def _yaml(stanza: dict) -> str:
+    return yaml.safe_dump(
+        json.loads(json.dumps(stanza)), sort_keys=False, allow_unicode=True, width=100
+    ).rstrip()
+
+
+def _python(study: Study, model: Json) -> str:
+    serial = model["residual_structure"]
+    arguments = [repr(model["formula"]), repr(f"results/{study.dataset}/clean.parquet")]
+    if serial:
+        arguments.append(f"residual=lmm.AR1({serial['time']!r}, subject={serial['subject']!r})")
+    if study.design.get("categories"):
+        levels = {name: [str(v) for v in named] for name, named in study.design["categories"].items()}
+        arguments.append(f"categories={levels!r}")
+    joined = ",\n    ".join(arguments)
+    return f"import lmmcore as lmm\n\nfit = lmm.fit(\n    {joined},\n)\nprint(fit)"

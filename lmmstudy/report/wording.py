@@ -1,0 +1,162 @@
+"""Sentences of the report, each made from results by a template. No adjectives for the size of an effect."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lmmstudy.report.numbers import count, decimals_for, fixed, fmt, p_sentence, percent
+
+DF_METHODS = {
+    "satterthwaite": "Satterthwaite",
+    "kenward-roger": "Kenward–Roger",
+    "residual": "residual (rows minus fixed effects)",
+    "asymptotic": "asymptotic (normal distribution)",
+}
+CRITERIA = {"aic": "AIC", "aicc": "AICc", "bic": "BIC", "lrt": "likelihood-ratio tests"}
+STATUS = {
+    "ok": "converged",
+    "singular": "converged on the boundary (singular)",
+    "not_converged": "did not converge",
+    "not_applicable": "does not apply to these data",
+    "error": "failed",
+}
+
+VERDICT = {"ok": "converged", "singular": "singular", "not_converged": "not converged"}
+TONE = {"ok": "good", "singular": "warning", "not_converged": "bad"}
+
+
+def listing(items: Iterable[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    words = list(items)
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1] if words else ""
+
+
+def sentence(text: str) -> str:
+    """The text with a capital letter in front and one full stop at the end."""
+    text = text.strip()
+    return text[:1].upper() + text[1:].rstrip(".") + "." if text else ""
+
+
+def level_text(conf_level: float) -> str:
+    """ "95%"; "99.5%"."""
+    return f"{100 * conf_level:g}%"
+
+
+def random_terms(model: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Random effects of each grouping factor, in the order of the model."""
+    groups: dict[str, list[str]] = {}
+    for row in model["random"] or ():
+        if row["group"] != "Residual" and row["term2"] is None:
+            groups.setdefault(row["group"], []).append(row["term1"])
+    return groups
+
+
+def model_words(model: Mapping[str, Any]) -> str:
+    """ "random intercept and random slope of Days for each Subject, independent residuals"."""
+    parts = []
+    for group, terms in random_terms(model).items():
+        named = ["random intercept" if t == "Intercept" else f"random slope of {t}" for t in terms]
+        parts.append(f"{listing(named)} for each {group}")
+    serial = model["residual_structure"]
+    if serial:
+        within = "" if parts else f" within each {serial['subject']}"
+        parts.append(f"residuals AR(1) over {serial['time']}{within}")
+    else:
+        parts.append("independent residuals")
+    return ", ".join(parts)
+
+
+def selected_how(criterion: str, alpha: float | None) -> str:
+    """How the selected model was chosen."""
+    if criterion == "lrt":
+        return f"chosen by likelihood-ratio tests at level {fmt(alpha, 2)} (ML fits)"
+    return f"the smallest {CRITERIA[criterion]} of the candidates (ML fits)"
+
+
+def estimate_words(statement: str, row: Mapping[str, Any], conf_level: float) -> str:
+    """One fixed effect as a sentence with its interval and test; the statement ends before the number."""
+    decimals = decimals_for(row["std_error"])
+    low, high = fixed(row["conf_low"], decimals), fixed(row["conf_high"], decimals)
+    interval = f"{level_text(conf_level)} CI {low} to {high}; {p_sentence(row['p_value'])}"
+    return f"{statement} {fixed(row['estimate'], decimals)} ({interval})."
+
+
+def rows_words(clean: Mapping[str, Any]) -> str:
+    """Rows read, used and not used, with the reasons."""
+    rows = clean["rows"]
+    left = rows["read"] - rows["used"]
+    text = f"{count(rows['read'], 'row')} read, {rows['used']:,} used"
+    if not left:
+        return text + ", none left out."
+    reasons = listing(f"{n:,} {reason}" for reason, n in rows["dropped"].items() if n)
+    return f"{text}, {left:,} not used ({reasons})."
+
+
+_CHI = re.compile(r"(?:(\d+)/(\d+)|(\d*\.\d+|\d+))?\s*\*?\s*chi2\((\d+)\)")
+
+
+def distribution_words(text: str) -> str:
+    """The null distribution of a likelihood-ratio statistic, from e.g. "1/2 chi2(0) + 1/2 chi2(1)"."""
+    shares, names = [], []
+    for piece in text.split("+"):
+        match = _CHI.fullmatch(piece.strip())
+        if match is None:
+            return text
+        top, bottom, decimal, df = match.groups()
+        shares.append(int(top) / int(bottom) if top else float(decimal) if decimal else 1.0)
+        names.append(f"χ²({df})")
+    if shares == [1.0]:
+        return names[0]
+    if shares == [0.5, 0.5]:
+        return f"half {names[0]}, half {names[1]}"
+    return listing(f"{percent(share)} {name}" for share, name in zip(shares, names, strict=True))
+
+
+def share_words(model: Mapping[str, Any]) -> str:
+    """The share of variance between groups (ICC); with random slopes it holds where the slope's variable is 0."""
+    rows = [r for r in model["random"] or () if r["term2"] is None]
+    intercepts = [r for r in rows if r["term1"] == "Intercept"]
+    if not intercepts:
+        return ""
+    residual = next(r["covariance"] for r in rows if r["group"] == "Residual")
+    between = sum(r["covariance"] for r in intercepts)
+    total = between + residual
+    if not total:
+        return ""
+    shares = listing(
+        f"{percent(r['covariance'] / total)} lies between levels of {r['group']}" for r in intercepts
+    )
+    slopes = [r["term1"] for r in rows if r["group"] != "Residual" and r["term1"] != "Intercept"]
+    whole = "of the variance that the fixed effects leave"
+    if slopes:
+        return f"Where {listing(dict.fromkeys(slopes))} is 0, {whole}, {shares}."
+    return f"{whole.capitalize()}, {shares} (intraclass correlation {fixed(between / total, 3)})."
+
+
+def zero_variance_words(group: str, terms: Iterable[str]) -> str:
+    """Instead of an empty plot."""
+    named = listing(f"the random {'intercept' if t == 'Intercept' else 'effect of ' + t}" for t in terms)
+    return (
+        f"The estimated variance of {named} for {group} is 0: the data show no more variation between levels of "
+        f"{group} than the residuals explain, so all predicted effects are 0 and no plot is drawn."
+    )
+
+
+def ar1_words(serial: Mapping[str, Any], rho: float | None) -> str:
+    """What the estimated serial correlation means."""
+    return (
+        f"Residuals of the same {serial['subject']} that lie d apart in {serial['time']} have correlation ρ to the power d; "
+        f"the estimate of ρ is {fixed(rho, 3)}."
+    )
+
+
+def implied_n(fit: Mapping[str, Any]) -> tuple[str, ...]:
+    """Which n AIC, AICc and BIC count, read off the numbers themselves: the sentences under the table of criteria."""
+    base, k = -2 * fit["loglik"], fit["npar"]
+    words = [f"AIC = −2 log-likelihood + 2 × {k}, counting fixed effects, (co)variance parameters and σ."]
+    if fit.get("aicc") is not None and fit["aicc"] > fit["aic"]:
+        words.append(f"AICc uses n = {round(2 * k * (k + 1) / (fit['aicc'] - fit['aic']) + k + 1):,}.")
+    if fit.get("bic") is not None and k:
+        words.append(f"BIC uses n = {round(math.exp((fit['bic'] - base) / k)):,}.")
+    return tuple(words)

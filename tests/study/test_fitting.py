@@ -1,0 +1,131 @@
+"""One candidate to one record: published numbers for a good one, a sentence for each bad one."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lmmstudy.clean import clean_file
+from lmmstudy.config import load, plan
+from lmmstudy.fitting import fit_candidate
+from lmmstudy.selection import select_model
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = {
+    "intercept": {"formula": "{response} ~ {fixed} + (1 | {subject})"},
+    "slope": {"formula": "{response} ~ {fixed} + (1 + {time} | {subject})"},
+    "ar1": {"formula": "{response} ~ {fixed}", "residual": {"type": "ar1"}},
+    "unknown": {"formula": "{response} ~ {fixed} + (1 | {subject}) + absent"},
+    "misspelt": {"formula": "{response} ~ {fixed} + (1 | {subject}"},
+}
+SLEEP = {
+    "path": "data/raw/sleepstudy.csv",
+    "subject": "Subject",
+    "time": "Days",
+    "response": "Reaction",
+    "fixed": "Days",
+    "candidates": ["intercept", "slope", "ar1"],
+}
+
+
+def study(folder: Path, stanza: dict, raw: Path | None = None) -> tuple[dict[str, dict], dict]:
+    """Records by model, and the selection, of a dataset taken through clean, fit and select."""
+    jobs = plan(load({"datasets": {"d": stanza}, "models": MODELS}))["d"]
+    parquet, audit = str(folder / "clean.parquet"), str(folder / "clean.json")
+    clean_file("d", str(raw or ROOT / stanza["path"]), jobs["clean"], "code", parquet, audit)
+    paths = {}
+    for model, design in jobs["fit"].items():
+        paths[model] = str(folder / f"{model}.json")
+        fit_candidate("d", model, parquet, audit, design, "code", paths[model])
+    out = str(folder / "selection.json")
+    select_model("d", parquet, audit, list(paths.values()), jobs["select"], "code", out)
+    records = {model: json.loads(Path(path).read_text()) for model, path in paths.items()}
+    return records, json.loads(Path(out).read_text())
+
+
+@pytest.fixture(scope="module")
+def sleepstudy(tmp_path_factory):
+    return study(tmp_path_factory.mktemp("sleepstudy"), SLEEP)
+
+
+def test_record_holds_the_published_fit_of_sleepstudy(sleepstudy):
+    """Bates, Maechler, Bolker and Walker, Journal of Statistical Software 67(1), 2015, section 5."""
+    record = sleepstudy[0]["slope"]
+    assert record["status"] == "ok" and record["formula"] == "Reaction ~ Days + (1 + Days | Subject)"
+    assert record["reml"]["deviance"] == pytest.approx(1743.6283, abs=5e-4)
+    assert record["ml"]["deviance"] == pytest.approx(1751.9393, abs=5e-4)
+    assert (record["ml"]["npar"], record["ml"]["nobs"]) == (6, 180)
+    estimates = {row["term"]: row for row in record["fixed"]}
+    assert estimates["Intercept"]["estimate"] == pytest.approx(251.405, abs=1e-3)
+    assert estimates["Days"]["std_error"] == pytest.approx(1.546, abs=1e-3)
+    spread = {(r["group"], r["term1"]): r["sd"] for r in record["random"] if r["term2"] is None}
+    assert spread[("Subject", "Days")] == pytest.approx(5.922, abs=2e-3)
+    assert record["sigma"] == pytest.approx(25.592, abs=2e-3)
+    assert record["groups"] == {"Subject": 18} and record["residual_structure"] is None
+    assert record["certificate"]["converged"] is True
+
+
+def test_record_of_a_residual_structure(sleepstudy):
+    record = sleepstudy[0]["ar1"]
+    assert record["residual_structure"] == {"type": "ar1", "time": "Days", "subject": "Subject"}
+    assert 0 < record["residual_parameters"]["rho"] < 1
+
+
+def test_selection_of_sleepstudy(sleepstudy):
+    """The likelihood ratio of the random slope is 42.139 on 2 df, as lme4's anova prints; the AICs are
+    those of nlme 3.1 (gls with corAR1 and lme, method "ML")."""
+    _, selection = sleepstudy
+    assert (selection["status"], selection["selected"]) == ("ok", "ar1")
+    aic = {entry["model"]: entry["aic"] for entry in selection["ladder"]}
+    assert aic["ar1"] == pytest.approx(1756.114, abs=1e-3)
+    assert aic["slope"] == pytest.approx(1763.939, abs=1e-3)
+    tests = {(t["null"], t["alternative"]): t for t in selection["tests"]}
+    slope = tests[("intercept", "slope")]
+    assert slope["statistic"] == pytest.approx(42.139, abs=1e-3)
+    assert slope["p_value_naive"] == pytest.approx(7.072e-10, rel=1e-2)
+    assert slope["p_value"] < slope["p_value_naive"]
+
+
+def test_a_candidate_that_cannot_be_fitted_says_why(tmp_path):
+    stanza = SLEEP | {"candidates": ["intercept", "misspelt"]}
+    records, selection = study(tmp_path, stanza)
+    assert records["misspelt"]["status"] == "not_applicable"
+    assert records["misspelt"]["ml"] is None and records["misspelt"]["fixed"] == []
+    assert "\n" not in records["misspelt"]["message"]
+    assert selection["selected"] == "intercept"
+
+
+def test_a_column_that_the_file_lacks_stops_the_dataset(tmp_path):
+    records, selection = study(tmp_path, SLEEP | {"candidates": ["intercept", "unknown"]})
+    assert {record["status"] for record in records.values()} == {"not_applicable"}
+    assert selection["status"] == "failed" and "no column 'absent'" in selection["message"]
+
+
+def test_a_variance_of_zero_is_singular_and_still_competes(tmp_path):
+    """The subjects' means are equal, so nothing is left for the random intercept."""
+    raw = tmp_path / "raw.csv"
+    rows = [f"{subject},{t},{t + 1 + (subject + t) % 2}" for subject in range(6) for t in range(4)]
+    raw.write_text("id,t,y\n" + "\n".join(rows) + "\n")
+    stanza = {"path": "raw.csv", "subject": "id", "time": "t", "response": "y", "fixed": "t"}
+    records, selection = study(tmp_path, stanza | {"candidates": ["intercept"]}, raw)
+    record = records["intercept"]
+    assert record["status"] == "singular", record["message"]
+    assert record["certificate"]["boundary"]
+    assert selection["selected"] == "intercept"
+
+
+def test_an_unexpected_failure_is_recorded_and_traced(tmp_path, capsys, monkeypatch):
+    import lmmstudy.fitting
+
+    def broken(*arguments):
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(lmmstudy.fitting, "fit_table", broken)
+    jobs = plan(load({"datasets": {"d": SLEEP}, "models": MODELS}))["d"]
+    parquet, audit, out = (str(tmp_path / n) for n in ("clean.parquet", "clean.json", "out.json"))
+    clean_file("d", str(ROOT / SLEEP["path"]), jobs["clean"], "code", parquet, audit)
+    fit_candidate("d", "slope", parquet, audit, jobs["fit"]["slope"], "code", out)
+    record = json.loads(Path(out).read_text())
+    assert record["status"] == "error"
+    assert record["message"] == "ZeroDivisionError: division by zero"
+    assert "Traceback" in capsys.readouterr().err

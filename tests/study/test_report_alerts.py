@@ -1,0 +1,76 @@
+from dataclasses import replace
+
+import numpy as np
+from test_report_sample import study, without_model
+
+from lmmstudy.report.alerts import MOST, alerts, complete_subjects, zero_terms
+
+
+def texts(whole) -> list[str]:
+    return [alert.text for alert in alerts(whole)]
+
+
+def changed(whole, **values):
+    return replace(whole, models={"random_slope": whole.winner | values})
+
+
+def test_what_holds_is_said_with_its_numbers():
+    assert texts(study()) == [
+        "3 of 55 rows (5.5%) were not used",
+        "1 visit entered twice with different values",
+        "1 value outside the stated range",
+        "Left out: broken (does not apply to these data)",
+    ]
+
+
+def test_a_variance_of_zero_and_a_correlation_of_one():
+    whole = study()
+    random = [dict(row) for row in whole.winner["random"]]
+    random[1] |= {"sd": 1e-9, "covariance": 1e-18}
+    random[2] |= {"correlation": -1.0}
+    model = changed(whole, random=random, status="singular")
+    assert zero_terms(model.winner) == {"id": ["week"]}
+    assert texts(model)[:2] == [
+        "The variance of the random slope of week for id is 0",
+        "The correlation of Intercept and week is −1.000",
+    ]
+
+
+def test_few_levels_and_no_convergence():
+    model = changed(study(), groups={"id": 5}, status="not_converged")
+    assert texts(model)[:2] == [
+        "The selected model did not converge",
+        "id has 5 levels (fewer than 6): its variance is poorly known",
+    ]
+
+
+def test_incomplete_subjects_count_only_on_a_common_schedule():
+    whole = study()
+    assert complete_subjects(whole) == (8, 12)
+    visits = whole.clean["visits"] | {"times": [0.1 * k for k in range(50)]}
+    scattered = replace(whole, clean=whole.clean | {"visits": visits})
+    assert complete_subjects(scattered) == (0, 0)
+
+
+def test_close_candidates():
+    whole = study()
+    ladder = [
+        step | {"delta": d} for step, d in zip(whole.selection["ladder"], (0.0, 1.25, None), strict=True)
+    ]
+    near = replace(whole, selection=whole.selection | {"ladder": ladder})
+    assert "The second-best candidate is only 1.25 behind (less than 2)" in texts(near)
+
+
+def test_residuals_outside_the_envelope():
+    whole = study()
+    skewed = np.random.default_rng(0).exponential(size=whole.fitted.normalized.size) ** 2
+    text = texts(replace(whole, fitted=replace(whole.fitted, normalized=skewed)))[-1]
+    assert "residuals lie outside the 95% envelope" in text
+
+
+def test_at_most_seven_and_none_without_reason():
+    assert len(alerts(changed(study(), groups={"id": 2}, status="not_converged"))) <= MOST
+    whole = without_model(study())
+    clean = whole.clean | {"rows": {"read": 52, "used": 52, "dropped": {}}, "out_of_range": [],
+                           "duplicates": {"policy": "stop", "identical": [], "conflicting": []}}  # fmt: skip
+    assert alerts(replace(whole, clean=clean, selection=whole.selection | {"ladder": []})) == ()

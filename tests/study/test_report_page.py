@@ -1,0 +1,409 @@
+"""The page as a reader, a browser and an attacker meet it; checked on the parsed HTML."""
+
+import base64
+import hashlib
+import math
+import re
+import time
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+from test_report_sample import TERMS, audit, fitted, record, rows, study, without_model
+
+from lmmstudy.report.page import assemble, render
+from lmmstudy.report.results import Rows
+
+PAYLOADS = ("</script><script>alert(1)</script>", "<img src=x onerror=alert(2)>", '"><svg onload=alert(3)>')
+VOID = {"meta", "link", "br", "img", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Elements with their attributes and text, in order; refuses tags that are not closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[dict[str, Any]] = []
+        self.open: list[dict[str, Any]] = []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        element = {
+            "tag": tag,
+            "attrs": dict(attrs),
+            "text": "",
+            "parents": [e["tag"] for e in self.open],
+            "children": [],
+        }
+        assert len(attrs) == len(element["attrs"]), f"an attribute of {tag} is repeated"
+        if self.open:
+            self.open[-1]["children"].append(element)
+        self.elements.append(element)
+        if tag not in VOID:
+            self.open.append(element)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open[-1]["tag"] == tag, f"{tag} closes {self.open[-1]['tag']}"
+        self.open.pop()
+
+    def handle_data(self, data):
+        for element in self.open:
+            element["text"] += data
+
+    def all(self, *tags: str) -> list[dict[str, Any]]:
+        return [e for e in self.elements if e["tag"] in tags]
+
+
+def html(whole=None) -> str:
+    return render(assemble(whole or study()))
+
+
+def tables(page: Page) -> dict[str, list[list[str]]]:
+    """Caption -> rows of cell texts; a cell's second line is cut off."""
+    found = {}
+    for table in page.all("table"):
+        caption = next(c for c in table["children"] if c["tag"] == "caption")["text"]
+        body = next(c for c in table["children"] if c["tag"] == "tbody")
+        found[caption] = [
+            [c["text"].removesuffix("".join(d["text"] for d in c["children"] if d["attrs"].get("class") == "detail"))
+             for c in row["children"]] for row in body["children"]
+        ]  # fmt: skip
+    return found
+
+
+def value(text: str) -> tuple[float, float]:
+    """A printed number and half a unit of its last digit."""
+    plain = text.replace("−", "-").replace(",", "")
+    return float(plain), 0.5001 * 10.0 ** -len(plain.partition(".")[2])
+
+
+def close(text: str, number: float) -> bool:
+    printed, half = value(text)
+    return abs(printed - number) <= half
+
+
+def test_one_script_whose_hash_the_policy_names_and_nothing_from_outside():
+    text = html()
+    page = Page(text)
+    scripts = page.all("script")
+    assert len(scripts) == 1 and not scripts[0]["attrs"]
+    policy = next(
+        m["attrs"]["content"]
+        for m in page.all("meta")
+        if m["attrs"].get("http-equiv") == "Content-Security-Policy"
+    )
+    digest = base64.b64encode(hashlib.sha256(scripts[0]["text"].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy and "default-src 'none'" in policy
+    assert "eval(" not in text and "Function(" not in text and "innerHTML" not in text
+    for element in page.elements:
+        assert "src" not in element["attrs"]
+        assert not [name for name in element["attrs"] if name.startswith("on")]
+        assert "//" not in element["attrs"].get("href", "")
+    assert not page.all("link", "iframe", "object", "embed", "img")
+    assert not re.findall(r"url\(|@import|https?://(?!www\.w3\.org/1998/Math/MathML)", text)
+
+
+def test_headings_landmarks_language_and_links():
+    page = Page(html())
+    assert page.all("html")[0]["attrs"]["lang"] == "en"
+    levels = [int(h["tag"][1]) for h in page.all("h1", "h2", "h3", "h4")]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False))
+    ids = [e["attrs"]["id"] for e in page.elements if "id" in e["attrs"]]
+    assert len(ids) == len(set(ids))
+    anchors = [a["attrs"]["href"] for a in page.all("a")]
+    assert {a[1:] for a in anchors if a.startswith("#")} <= set(ids)
+    assert page.all("a")[0]["attrs"] == {"class": "skip", "href": "#main"}
+    assert page.all("main") and page.all("nav")[0]["attrs"]["aria-label"]
+
+
+def test_every_chart_and_table_speaks():
+    page = Page(html())
+    charts = page.all("svg")
+    assert len(charts) >= 7
+    for chart in charts:
+        named = {c["tag"]: c for c in chart["children"] if c["tag"] in ("title", "desc")}
+        assert (
+            chart["attrs"]["role"] == "img"
+            and named["title"]["text"].strip()
+            and named["desc"]["text"].strip()
+        )
+        assert (
+            chart["attrs"]["aria-labelledby"]
+            == f"{named['title']['attrs']['id']} {named['desc']['attrs']['id']}"
+        )
+        assert "viewbox" in chart["attrs"] and "width" not in chart["attrs"]
+    for table in page.all("table"):
+        assert [c["text"] for c in table["children"] if c["tag"] == "caption"][0].strip()
+    for head in page.all("th"):
+        assert head["attrs"]["scope"] in ("col", "row")
+    assert all("figcaption" in [c["tag"] for c in f["children"]] for f in page.all("figure"))
+
+
+def test_fixed_effects_are_those_of_the_record():
+    whole = study()
+    shown = {row[0]: row[1:] for row in tables(Page(html(whole)))["Fixed effects (REML)"]}
+    assert list(shown) == list(TERMS)
+    for row in whole.winner["fixed"]:
+        estimate, error, df, t, p, interval = shown[row["term"]]
+        low, high = interval.split(" to ")
+        assert close(estimate, row["estimate"]) and close(error, row["std_error"]) and close(df, row["df"])
+        assert close(t, row["statistic"]) and close(low, row["conf_low"]) and close(high, row["conf_high"])
+        assert p == "< 0.0001" if row["p_value"] < 1e-4 else close(p, row["p_value"])
+
+
+def test_variances_criteria_and_ladder_are_those_of_the_files():
+    whole = study()
+    found = tables(Page(html(whole)))
+    variances = found["Variances and correlations (REML)"]
+    for shown, row in zip(variances, whole.winner["random"], strict=True):
+        assert close(shown[2], row["covariance"])
+        assert shown[3] == "–" if row["sd"] is None else close(shown[3], row["sd"])
+        assert shown[4] == "–" if row["correlation"] is None else close(shown[4], row["correlation"])
+    criteria = found["Likelihood and criteria of the selected model"]
+    for shown, key in zip(
+        criteria, ("loglik", "deviance", "aic", "aicc", "bic", "npar", "nobs"), strict=True
+    ):
+        assert close(shown[1], whole.winner["ml"][key]) and close(shown[2], whole.winner["reml"][key])
+    ladder = found["Candidates, best first (ML)"]
+    for shown, step in zip(ladder, whole.selection["ladder"], strict=True):
+        assert shown[0] == step["model"]
+        for text, key in zip(
+            shown[1:], ("npar", "loglik", "aic", "aicc", "bic", "delta", "weight"), strict=True
+        ):
+            assert text == "–" if step[key] is None else close(text, step[key])
+    test = whole.selection["tests"][0]
+    shown = found["Likelihood-ratio tests of nested candidates (ML)"][0]
+    assert close(shown[1], test["statistic"]) and shown[2].startswith("0.0094") and shown[4] == "0.0150"
+    assert shown[3] == "half χ²(1), half χ²(2)"
+
+
+def test_rows_are_accounted_for():
+    whole = study()
+    page = html(whole)
+    shown = {row[0]: row[1] for row in tables(Page(page))["Rows read, used and not used"]}
+    assert shown == {"Read": "55", "Not used: missing score": "2", "Not used: duplicate": "1", "Used": "52"}
+    assert "55 rows read, 52 used, 3 not used (2 missing score and 1 duplicate)." in page
+
+
+def test_a_failed_candidate_is_visible_with_its_message():
+    assert "broken: The times are not whole numbers." in html()
+
+
+def poisoned(payload: str):
+    """The study with the payload as subject, level, column, title, formula, path and message."""
+    whole = study()
+    data = replace(whole.rows, subject=(payload, *whole.rows.subject[1:]),
+                   group=tuple(payload if g == "b" else g for g in whole.rows.group), groups=("a", payload))  # fmt: skip
+    values = fitted(rows())
+    values = replace(
+        values, rows=data, effects=tuple(replace(e, level=payload) if e.level == "P001" else e for e in values.effects),
+        curves=tuple(replace(c, group=payload) if c.group == "b" else c for c in values.curves),
+        held=((payload, payload),),
+    )  # fmt: skip
+    model = whole.winner | {"formula": payload, "fixed": [
+        row | {"term": row["term"].replace("b]", payload + "]")} for row in whole.winner["fixed"]]}  # fmt: skip
+    design = whole.design | {"title": payload, "description": payload, "response": payload, "time_label": payload,
+                             "response_label": payload, "group": payload}  # fmt: skip
+    clean = whole.clean | {
+        "columns": [c | {"name": payload, "levels": {payload: 1}} for c in whole.clean["columns"]],
+        "attrition": [r | {"group": payload if r["group"] == "b" else "a"} for r in whole.clean["attrition"]],
+        "source": whole.clean["source"] | {"path": payload},
+        "coercions": [{"column": payload, "kind": payload, "count": 1, "examples": [payload]}],
+        "rows": whole.clean["rows"] | {"dropped": {payload: 3}},
+    }
+    steps = [step | {"message": payload, "formula": payload} for step in whole.selection["ladder"]]
+    return replace(whole, clean=clean, rows=data, fitted=values, design=design, models={"random_slope": model},
+                   selection=whole.selection | {"ladder": steps}, code=payload)  # fmt: skip
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_no_payload_reaches_the_page_raw(payload):
+    text = html(poisoned(payload))
+    assert payload not in text
+    page = Page(text)
+    assert len(page.all("script")) == 1 and not page.all("img")
+    assert not [e for e in page.elements if any(name.startswith("on") for name in e["attrs"])]
+    assert (
+        sum(payload in e["text"] for e in page.elements if e["tag"] in ("h1", "dd", "th", "td", "p", "text"))
+        > 8
+    )
+
+
+def test_equal_results_give_equal_bytes():
+    assert html(study()) == html(study())
+
+
+def one_row():
+    data = Rows(("only",), ("a",), np.array([0.0]), np.array([5.0]), ("a",))
+    whole = study()
+    clean = audit(rows(1, 1)) | {
+        "duplicates": {"policy": "stop", "identical": [], "conflicting": []},
+        "out_of_range": [],
+    }
+    return replace(without_model(whole), clean=clean, rows=data)
+
+
+def failed_cleaning():
+    whole = without_model(study())
+    blank = {"rows": {"read": 0, "used": 0, "dropped": {}}, "subjects": {"read": 0, "used": 0}, "columns": [], "coercions": [],
+             "status": "failed", "message": "trial was not analysed: there is no file data/raw/trial.csv.", "attrition": [],
+             "out_of_range": [], "visits": {"times": [], "patterns": [], "per_subject": dict.fromkeys(("min", "median", "max"))},
+             "duplicates": {"policy": "stop", "identical": [], "conflicting": []},
+             "source": {"path": "data/raw/trial.csv", **dict.fromkeys(("sha256", "bytes", "format", "separator", "encoding"))},
+             }  # fmt: skip
+    return replace(
+        whole, clean=whole.clean | blank, rows=None, selection=whole.selection | {"ladder": [], "tests": []}
+    )
+
+
+def zero_variance():
+    whole = study()
+    random = [
+        row | {"covariance": 0.0, "sd": 0.0} if row["group"] == "id" else row
+        for row in whole.winner["random"]
+    ]
+    random[2] = random[2] | {"sd": None, "correlation": None}
+    values = replace(
+        whole.fitted, effects=tuple(replace(e, estimate=0.0, std_error=0.0) for e in whole.fitted.effects)
+    )
+    model = whole.winner | {"random": random, "status": "singular"}
+    return replace(whole, models={"random_slope": model}, fitted=values)
+
+
+def one_time():
+    data = replace(rows(12, 1))
+    whole = study(12, 5)
+    values = fitted(rows(12, 5))
+    first = values.rows.time == 0
+    curves = tuple(
+        replace(c, x=c.x[:1], mean=c.mean[:1], low=c.low[:1], high=c.high[:1]) for c in values.curves
+    )
+    values = replace(values, rows=data, curves=curves, **{
+        name: getattr(values, name)[first] for name in ("fitted", "population", "normalized")})  # fmt: skip
+    clean = audit(data)
+    return replace(
+        whole,
+        rows=data,
+        fitted=values,
+        clean=clean | {"visits": clean["visits"] | {"per_subject": {"min": 1, "median": 1.0, "max": 1}}},
+    )
+
+
+def equal_values():
+    whole = study()
+    flat = np.full(whole.rows.response.size, 3.0)
+    data = replace(whole.rows, response=flat)
+    zero = np.zeros(flat.size)
+    values = replace(whole.fitted, rows=data, fitted=flat, population=flat, normalized=zero)
+    return replace(whole, rows=data, fitted=values)
+
+
+def other_scripts():
+    whole = study()
+    names = {
+        f"P{k + 1:03d}": name
+        for k, name in enumerate(("被験者", "Αλφα", "участник", "مشارك", "ผู้ป่วย", "👩‍🔬"))
+    }
+    data = replace(whole.rows, subject=tuple(names.get(s, s) for s in whole.rows.subject))
+    effects = tuple(replace(e, level=names.get(e.level, e.level)) for e in whole.fitted.effects)
+    return replace(whole, rows=data, fitted=replace(whole.fitted, rows=data, effects=effects))
+
+
+def no_refit():
+    return replace(
+        study(), fitted=None, trouble="the selected model could not be fitted again for the plots: no file"
+    )
+
+
+DEGENERATE = {
+    "one row": (one_row, "No id has more than one row"),
+    "failed cleaning": (failed_cleaning, "there is no file data/raw/trial.csv"),
+    "no model": (lambda: without_model(study()), "Trial has no model: all failed."),
+    "zero variance": (
+        zero_variance,
+        "The estimated variance of the random intercept and the random effect of week for id is 0",
+    ),
+    "one time": (one_time, "All rows stand at one time"),
+    "equal values": (equal_values, "fewer than three different residuals"),
+    "other scripts": (other_scripts, "被験者"),
+    "no refit": (no_refit, "The selected model could not be fitted again"),
+}
+
+
+@pytest.mark.parametrize("name", DEGENERATE)
+def test_degenerate_inputs_give_a_page_with_a_sentence(name):
+    make, words = DEGENERATE[name]
+    if name == "one row":
+        whole = make()
+        whole = replace(
+            whole,
+            clean=whole.clean
+            | {"visits": whole.clean["visits"] | {"per_subject": {"min": 1, "median": 1.0, "max": 1}}},
+        )
+    else:
+        whole = make()
+    text = html(whole)
+    page = Page(text)
+    assert words in text
+    assert len(page.all("section")) == 10 and len(page.all("h2")) == 10
+    assert not re.search(r"\bnan\b|\binf\b|None", re.sub(r"<(script|style)>.*?</\1>", "", text, flags=re.S))
+
+
+def test_zero_variance_draws_no_caterpillar():
+    assert "fig-effects" not in html(zero_variance()) and "fig-effects-0" in html()
+
+
+def test_fifty_thousand_rows_stay_under_a_megabyte_and_half_a_second():
+    random = np.random.default_rng(0)
+    n, names = 50_000, [f"S{i:05d}" for i in range(5000)]
+    subject = tuple(np.repeat(names, 10).tolist())
+    group = tuple(np.repeat(["a", "b"] * 2500, 10).tolist())
+    time_, y = np.tile(np.arange(10.0), 5000), random.normal(50, 5, n)
+    data = Rows(subject, group, time_, y, ("a", "b"))
+    small = study()
+    effects = tuple(
+        replace(small.fitted.effects[0], level=s, term=t, estimate=float(random.normal()))
+        for s in names
+        for t in ("Intercept", "week")
+    )
+    noise = random.normal(size=n)
+    values = replace(
+        small.fitted,
+        rows=data,
+        fitted=y - noise,
+        population=np.full(n, 50.0),
+        normalized=noise,
+        effects=effects,
+    )
+    whole = replace(small, rows=data, fitted=values)
+    start = time.perf_counter()
+    text = html(whole)
+    spent = time.perf_counter() - start
+    assert len(text.encode()) < 1_000_000
+    assert spent < 5, (
+        "half a second on a quiet machine; ten times that here, so that the test holds on a busy one"
+    )
+    Page(text)
+
+
+def test_records_are_read_at_their_full_precision():
+    """Nothing in the record is rounded before it is printed: a change in the last printed digit shows."""
+    whole = study()
+    row = whole.winner["fixed"][1]
+    moved = [r | {"estimate": r["estimate"] * 1.01} if r is row else r for r in whole.winner["fixed"]]
+    other = replace(whole, models={"random_slope": whole.winner | {"fixed": moved}})
+    assert (
+        tables(Page(html(whole)))["Fixed effects (REML)"][1][1]
+        != tables(Page(html(other)))["Fixed effects (REML)"][1][1]
+    )
+    assert math.isclose(record(rows())["fixed"][1]["estimate"], row["estimate"])

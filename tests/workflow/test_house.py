@@ -1,0 +1,72 @@
+"""The workflow as a piece of software: style, entry points, profiles, mistakes in the config."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+from studies import ROOT, new_study, stanza
+
+
+def test_lint_is_clean(finished):
+    run = finished.snakemake("--lint")
+    assert run.status == 0 and "good condition" in run.text, run.text
+
+
+def test_format_is_clean():
+    command = [str(Path(sys.executable).with_name("snakefmt")), "--check", "Snakefile", "workflow"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_catalog_entry_is_the_same_workflow(finished):
+    assert finished.snakemake("--snakefile", "workflow/Snakefile").idle
+
+
+def test_every_rule_that_works_has_what_an_expert_expects():
+    for path in (ROOT / "workflow/rules").glob("*.smk"):
+        if path.name != "common.smk":
+            text = path.read_text("utf-8")
+            for directive in ("log", "benchmark", "conda", "threads", "resources", "params"):
+                assert f"\n    {directive}:" in text, f"{path.name} has no {directive}"
+            assert "message:" in text and "ensure(" in text and "lookup(" in text
+            assert "run:" not in text and "checkpoint" not in text
+
+
+def test_the_slurm_profile_keeps_what_the_default_profile_says():
+    default, slurm = (
+        yaml.safe_load((ROOT / "profiles" / name / "profile.yaml").read_text("utf-8"))
+        for name in ("default", "slurm")
+    )
+    assert "cores" not in default
+    assert default.items() <= slurm.items()
+
+
+def test_mistakes_are_listed_together_without_a_traceback(tmp_path):
+    datasets = {"alpha": stanza("alpha", respnse="y", candidates=["random_slpe"])}
+    models = {"random_slope": {"formula": "{response} ~ {fixd}"}}
+    study = new_study(tmp_path / "study", {"datasets": datasets, "models": models})
+    run = study.snakemake()
+    assert run.status == 1
+    assert "Traceback" not in run.text and 'File "' not in run.text
+    assert "The configuration has 3 problems:" in run.text
+    for words in ("did you mean 'response'?", "did you mean 'random_slope'?", "{fixd} has no"):
+        assert words in run.text
+
+
+def test_null_in_a_second_config_removes_a_dataset(finished):
+    path = finished.folder / "mine.yaml"
+    path.write_text("datasets: {alpha: null}\n")
+    run = finished.snakemake("--configfile", "mine.yaml", "--dry-run", "--forceall")
+    assert run.status == 0
+    assert "beta" in run.text and "alpha" not in run.text
+
+
+def test_scripts_use_this_checkout_and_the_threads_they_are_given(study):
+    """Left alone, polars would take every core of the machine."""
+    spy = "    import polars, lmmstudy\n"
+    spy += "    print(polars.thread_pool_size(), lmmstudy.__file__, file=sys.stderr)\n"
+    study.edit("workflow/scripts/clean.py", lambda text: "import sys\n" + text + spy)
+    assert study.snakemake("results/alpha/clean.json", "--forcerun", "clean").status == 0
+    log = (study.folder / "logs/alpha/clean.log").read_text()
+    assert log == f"1 {study.folder / 'lmmstudy/__init__.py'}\n"

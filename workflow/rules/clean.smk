@@ -1,0 +1,23 @@
+rule clean:
+    input:
+        raw=raw_file,
+    output:
+        parquet=ensure("<results>/{dataset}/clean.parquet", non_empty=True),
+        audit=ensure("<results>/{dataset}/clean.json", non_empty=True),
+    log:
+        "<logs>/{dataset}/clean.log",
+    benchmark:
+        "<benchmarks>/{dataset}/clean.jsonl"
+    conda:
+        "../envs/lmm.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime="10m",
+    params:
+        design=lookup("{dataset}/clean", within=PLAN),
+        code=lookup("clean", within=CODE),
+    message:
+        "Cleaning the raw data of {wildcards.dataset}"
+    script:
+        "../scripts/clean.py"

@@ -1,0 +1,44 @@
+"""What all rules share: the checked config, the names it gives, the fingerprints of the code."""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = (
+    Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
+    .resolve()
+    .parents[1]
+)
+sys.path.insert(0, str(ROOT))
+
+from lmmstudy.config import ConfigError, load, plan
+from lmmstudy.fingerprint import fingerprints
+from lmmstudy.outcome import announce
+
+try:
+    config = load(config)
+except ConfigError as problems:
+    sys.exit(str(problems))
+
+# Each rule looks its parameters up in PLAN, which holds for each job what it depends on and no more.
+PLAN = plan(config)
+CODE = fingerprints((ROOT / "workflow" / "scripts").glob("*.py"), ROOT)
+DATASETS = sorted(config["datasets"])
+MODELS = sorted(config["models"])
+
+
+wildcard_constraints:
+    dataset="|".join(map(re.escape, DATASETS)),
+    model="|".join(map(re.escape, MODELS)),
+
+
+def raw_file(wildcards):
+    """The raw file, or nothing while it is missing: then `clean` says so and the others go on."""
+    path = config["datasets"][wildcards.dataset]["path"]
+    return path if exists(path) else []
+
+
+def candidate_files(wildcards):
+    """The records of the dataset's candidates, in the order of the config."""
+    candidates = config["datasets"][wildcards.dataset]["candidates"]
+    return collect("<results>/{{dataset}}/models/{model}.json", model=candidates)

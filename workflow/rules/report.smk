@@ -1,0 +1,32 @@
+rule report:
+    input:
+        parquet=rules.clean.output.parquet,
+        audit=rules.clean.output.audit,
+        records=candidate_files,
+        selection=rules.select.output.selection,
+    output:
+        html=report(
+            ensure("<reports>/{dataset}.html", non_empty=True),
+            caption="../report/dataset.rst",
+            category="Datasets",
+            labels={"dataset": "{dataset}"},
+        ),
+    log:
+        "<logs>/{dataset}/report.log",
+    benchmark:
+        "<benchmarks>/{dataset}/report.jsonl"
+    localrule: True
+    conda:
+        "../envs/lmm.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime="10m",
+    params:
+        design=lookup("{dataset}/report", within=PLAN),
+        report=lookup("report", within=config),
+        code=lookup("report", within=CODE),
+    message:
+        "Writing the report of {wildcards.dataset}"
+    script:
+        "../scripts/report.py"

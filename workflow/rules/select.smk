@@ -1,0 +1,25 @@
+rule select:
+    input:
+        parquet=rules.clean.output.parquet,
+        audit=rules.clean.output.audit,
+        records=candidate_files,
+    output:
+        selection=ensure("<results>/{dataset}/selection.json", non_empty=True),
+    log:
+        "<logs>/{dataset}/select.log",
+    benchmark:
+        "<benchmarks>/{dataset}/select.jsonl"
+    localrule: True
+    conda:
+        "../envs/lmm.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime="10m",
+    params:
+        design=lookup("{dataset}/select", within=PLAN),
+        code=lookup("select", within=CODE),
+    message:
+        "Comparing the candidates for {wildcards.dataset}"
+    script:
+        "../scripts/select.py"
