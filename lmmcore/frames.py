@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lmmcore.blups import Blups
 from lmmcore.data import Factor, to_frame
 from lmmcore.inference.satterthwaite import satterthwaite
 from lmmcore.residuals import fitted_values, normalized_residuals
-from lmmcore.solution import Blups, Solution
+from lmmcore.solution import Solution
 
 if TYPE_CHECKING:
     from lmmcore.result import Fit
@@ -91,33 +93,36 @@ def varcorr(solution: Solution) -> Any:
     return to_frame(columns, solution.model.table.backend)
 
 
-def ranef(solution: Solution, predicted: Blups) -> Any:
+def ranef(solution: Solution, predicted: Sequence[Blups]) -> Any:
     """One row a level and random effect."""
-    effects, levels = solution.model.effects, solution.model.grouping.levels
-    q, N = predicted.effects.shape
-    spread = predicted.spread[np.arange(q), np.arange(q)]
-    group = solution.model.blocks[0].group if solution.model.blocks else ""
-    shown = levels if q else ()
-    return to_frame(
-        {
-            "group": [group] * (q * N),
-            "level": [level for level in shown for _ in range(q)],
-            "term": list(effects) * len(shown),
-            "estimate": predicted.effects.T.ravel(),
-            "std_error": np.sqrt(np.maximum(spread, 0)).T.ravel(),
-        },
-        solution.model.table.backend,
-    )
+    model = solution.model
+    columns: dict[str, list[Any]] = {name: [] for name in ("group", "level", "term", "estimate", "std_error")}
+    for number, (group, blups) in enumerate(zip(model.groups, predicted, strict=False)):
+        q, N = blups.effects.shape
+        if not q:
+            continue
+        spread = blups.spread[np.arange(q), np.arange(q)]
+        columns["group"] += [group.name] * (q * N)
+        columns["level"] += [level for level in unit_names(solution, number) for _ in range(q)]
+        columns["term"] += model.effects(number) * N
+        columns["estimate"] += blups.effects.T.ravel().tolist()
+        columns["std_error"] += np.sqrt(np.maximum(spread, 0)).T.ravel().tolist()
+    return to_frame(columns, model.table.backend)
+
+
+def unit_names(solution: Solution, level: int) -> list[str]:
+    """Level of the grouping factor of each unit, in the order of its moments."""
+    model = solution.model
+    factor = model.groups[level].factor
+    starts = model.rows.units[level].starts
+    places = starts if model.rows.order is None else model.rows.order[starts]
+    return [factor.levels[code] for code in factor.codes[places]]
 
 
 def group_sizes(solution: Solution) -> dict[str, int]:
-    """Levels of the grouping factor, {} if the rows are independent."""
+    """Levels of each grouping factor, {} if the rows are independent."""
     model = solution.model
-    if model.blocks:
-        return {model.blocks[0].group: len(model.rows.starts)}
-    if model.spec.residual is not None and model.spec.residual.subject is not None:
-        return {model.spec.residual.subject: len(model.rows.starts)}
-    return {}
+    return {group.name: len(unit.starts) for group, unit in zip(model.groups, model.rows.units, strict=False)}
 
 
 def glance(fit: Fit) -> Any:
@@ -128,7 +133,7 @@ def glance(fit: Fit) -> Any:
         {
             "method": [fit.method],
             "nobs": [fit.nobs],
-            "subjects": [len(solution.model.rows.starts)],
+            "subjects": [len(solution.model.rows.units[0].starts)],
             "npar": [fit.npar],
             "sigma": [fit.sigma],
             "loglik": [fit.loglik],

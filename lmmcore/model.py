@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,12 +11,14 @@ import numpy as np
 
 from lmmcore.covariance.random import RandomCovariance
 from lmmcore.covariance.residual import BoundResidual, Residual, ResidualMoments
-from lmmcore.data import Factor, Table, interaction
+from lmmcore.data import Factor, Table
 from lmmcore.errors import DataError, FitError, FormulaError
 from lmmcore.formula.design import Design, Parts
 from lmmcore.formula.expressions import response
 from lmmcore.formula.parse import Formula, RandomTerm
+from lmmcore.grouping import Group, check_one_row_a_time, outermost_first, sort_order
 from lmmcore.likelihood.coordinates import Centred, Coordinates, centre, rotations
+from lmmcore.likelihood.nested import NestedMoments
 from lmmcore.moments.subjects import SortedRows, Subjects, independent
 
 # Nothing varies if this share of the squared response or less is left over by the fixed effects.
@@ -42,9 +44,11 @@ class Specification:
 class RandomBlock:
     """Columns of Z that share a covariance matrix: a correlated term, or one effect of an uncorrelated one.
 
-    names : effects; atoms : their column space (see Design.atoms); columns : their places in Z.
+    level : number of the grouping factor, 0 is the outermost; names : effects; atoms : their column space
+    (see Design.atoms); columns : their places in Z.
     """
 
+    level: int
     group: str
     names: tuple[str, ...]
     atoms: frozenset[Any]
@@ -53,31 +57,18 @@ class RandomBlock:
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows sorted by subject (and time, under a serial correlation).
+    """The rows sorted by the grouping factors (and time, under a residual structure that has one).
 
     order : (n,) places of the sorted rows in the table; None if they were sorted already.
-    X, Z : columns (n,) in the user's units, an intercept as a broadcast 1; y, times : (n,).
-    subject : (n,) codes; starts : (N,) first row of each subject.
+    X, Z : columns (n,) in the user's units, an intercept as a broadcast 1; y : (n,).
+    units : for each level the rows as its moments see them.
     """
 
     order: np.ndarray | None
     X: list[np.ndarray]
     Z: list[np.ndarray]
     y: np.ndarray
-    subject: np.ndarray
-    starts: np.ndarray
-    times: np.ndarray | None
-
-    @cached_property
-    def index(self) -> np.ndarray:
-        """(n,) index 0..N-1 of each row's subject."""
-        return np.repeat(np.arange(len(self.starts)), np.diff(np.append(self.starts, len(self.y))))
-
-    @cached_property
-    def sorted_rows(self) -> SortedRows:
-        """The rows as a residual structure sees them; without times, rows are numbered."""
-        times = np.arange(len(self.y)) - self.starts[self.index] if self.times is None else self.times
-        return SortedRows(times, self.index, self.starts)
+    units: tuple[SortedRows, ...]
 
     def unsorted(self, values: np.ndarray) -> np.ndarray:
         """Values of sorted rows, back in the order of the table."""
@@ -92,18 +83,22 @@ class Rows:
 class Model:
     """A specification bound to data, ready for the likelihood.
 
-    structure : the residual structure, bound; tries : values of its parameters to start from.
+    groups : grouping factors, outermost first; random : the random terms, in that order; covariances :
+    structure of Psi of each level; cells : moments of each level's units as if rows were independent; structure : the
+    residual structure, bound; tries : values of its parameters to start from.
     """
 
     spec: Specification
     table: Table
     fixed: Design
     random: tuple[tuple[RandomTerm, Design], ...]
+    groups: tuple[Group, ...]
     blocks: tuple[RandomBlock, ...]
-    grouping: Factor
+    covariances: tuple[RandomCovariance, ...]
     rows: Rows
     coordinates: Coordinates
     moments: Subjects | ResidualMoments
+    cells: tuple[Subjects, ...]
     structure: BoundResidual | None
     tries: list[np.ndarray]
 
@@ -135,15 +130,14 @@ class Model:
             name: column.levels for name, column in self.table.columns.items() if isinstance(column, Factor)
         }
 
-    @property
-    def effects(self) -> tuple[str, ...]:
-        """Names of the columns of Z."""
-        return tuple(name for block in self.blocks for name in block.names)
+    def columns(self, level: int) -> slice:
+        """Places in Z of the random effects of a level."""
+        start = sum(covariance.q for covariance in self.covariances[:level])
+        return slice(start, start + self.covariances[level].q)
 
-    @property
-    def covariance(self) -> RandomCovariance:
-        """Structure of Psi before any pivot."""
-        return RandomCovariance(tuple(block.columns for block in self.blocks))
+    def effects(self, level: int) -> list[str]:
+        """Names of the random effects of a level."""
+        return [name for block in self.blocks if block.level == level for name in block.names]
 
 
 def build(spec: Specification, table: Table) -> Model:
@@ -152,151 +146,215 @@ def build(spec: Specification, table: Table) -> Model:
     Raises DataError, FormulaError or FitError with one sentence.
     """
     formula = spec.formula
+    groups = outermost_first(table, _group_columns(spec))
+    place = {group.name: level for level, group in enumerate(groups)}
     fixed = Design.learn(formula.fixed, table)
-    random = tuple((term, Design.learn(term.terms, table)) for term in formula.random)
-    subject_columns, subject_name = _subject(spec)
-    grouping = _grouping(table, subject_columns)
-    blocks = _blocks(random, subject_name)
-    order, codes, times = _sorted(spec, table, grouping)
-    one = np.broadcast_to(1.0, (table.n,))
+    terms = sorted(formula.random, key=lambda term: place[":".join(term.group)])
+    random = tuple((term, Design.learn(term.terms, table)) for term in terms)
+    blocks = _blocks(random, place)
+    covariances = _covariances(blocks, len(groups) or 1)
+    rows = _rows(spec, table, groups, fixed, random)
+    for level, group in enumerate(groups):
+        _check_identified(rows, level, covariances[level].q, group.name)
+    centred = centre(rows.X, rows.Z, rows.y, [block.columns for block in blocks])
+    _check_variation(centred, rows.y, formula)
+    structure = None if spec.residual is None else spec.residual.bind(rows.units[-1])
+    tries = [] if structure is None else structure.starts(rows.units[-1], centred.y)
+    moments, cells, coordinates = _moments(rows, centred, blocks, covariances, structure)
+    return Model(
+        spec,
+        table,
+        fixed,
+        random,
+        groups,
+        blocks,
+        covariances,
+        rows,
+        coordinates,
+        moments,
+        cells,
+        structure,
+        tries,
+    )
+
+
+def _group_columns(spec: Specification) -> list[tuple[str, ...]]:
+    """Columns of each grouping factor, of the random terms and of the residual structure."""
+    groups = list(dict.fromkeys(term.group for term in spec.formula.random))
+    residual = spec.residual
+    if residual is None:
+        return groups
+    if residual.subject is not None:
+        return list(dict.fromkeys([*groups, (residual.subject,)]))
+    if not groups:
+        raise FormulaError(
+            "The residual correlation needs to know whose rows are correlated: name the grouping column, "
+            f"e.g. {type(residual).__name__}(..., subject='id')."
+        )
+    return groups
+
+
+def _blocks(random: Sequence[tuple[RandomTerm, Design]], place: Mapping[str, int]) -> tuple[RandomBlock, ...]:
+    """Blocks of the covariance matrices of the random effects."""
+    blocks: list[RandomBlock] = []
+    seen: set[tuple[str, str]] = set()
+    start = 0
+    for term, design in random:
+        group = ":".join(term.group)
+        for name in design.names:
+            if (group, name) in seen:
+                raise FormulaError(
+                    f"The random effect {name!r} of {group!r} stands in two terms; name it once, e.g. "
+                    "(1 | id) + (0 + time | id) for an uncorrelated slope."
+                )
+            seen.add((group, name))
+        places = tuple(range(start, start + len(design.names)))
+        start += len(design.names)
+        if term.correlated:
+            blocks.append(RandomBlock(place[group], group, design.names, design.atoms, places))
+        else:
+            for name, index in zip(design.names, places, strict=True):
+                blocks.append(RandomBlock(place[group], group, (name,), frozenset([name]), (index,)))
+    return tuple(blocks)
+
+
+def _covariances(blocks: Sequence[RandomBlock], levels: int) -> tuple[RandomCovariance, ...]:
+    """Structure of Psi of each level, columns numbered within the level."""
+    result = []
+    start = 0
+    for level in range(levels):
+        mine = [block.columns for block in blocks if block.level == level]
+        result.append(RandomCovariance(tuple(tuple(index - start for index in part) for part in mine)))
+        start += result[-1].q
+    return tuple(result)
+
+
+def _rows(
+    spec: Specification,
+    table: Table,
+    groups: tuple[Group, ...],
+    fixed: Design,
+    random: Sequence[tuple[RandomTerm, Design]],
+) -> Rows:
+    """Sort the rows and make the columns."""
+    times = _times(spec, table)
+    order = sort_order(groups, times) if groups else None
     memory: dict[int, np.ndarray] = {}
     shared: dict[Parts, np.ndarray] = {}
+    one = np.broadcast_to(1.0, (table.n,))
+
+    def taken(column: np.ndarray) -> np.ndarray:
+        if order is None:
+            return column
+        if id(column) not in memory:
+            memory[id(column)] = column[order]
+        return memory[id(column)]
 
     def columns(design: Design) -> list[np.ndarray]:
         made = design.columns(table, shared)
         return [
-            one if name == "Intercept" else _take(column, order, memory)
+            one if name == "Intercept" else taken(column)
             for name, column in zip(design.names, made, strict=True)
         ]
 
     X = columns(fixed)
     Z = [column for _, design in random for column in columns(design)]
-    y = _take(response(formula.response, table.columns), order, memory)
-    starts = np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]]))
-    rows = Rows(order, X, Z, y, codes, starts, times)
-    _check_identified(rows, [block.names for block in blocks], subject_name)
-
-    centred = centre(X, Z, y, [block.columns for block in blocks])
-    _check_variation(centred, y, formula)
-    structure = None if spec.residual is None else spec.residual.bind(rows.sorted_rows)
-    moments, coordinates = _moments(rows, centred, blocks, structure)
-    tries = [] if structure is None else structure.starts(rows.sorted_rows, centred.y)
-    return Model(spec, table, fixed, random, blocks, grouping, rows, coordinates, moments, structure, tries)
+    y = taken(response(spec.formula.response, table.columns))
+    sorted_times = None if times is None else taken(times)
+    # Without a grouping factor every row is a unit of its own.
+    codes = [taken(group.factor.codes) for group in groups] or [np.arange(table.n)]
+    if times is not None and spec.residual is not None and spec.residual.time is not None:
+        check_one_row_a_time(groups[-1], codes[-1], spec.residual.time, taken(times))
+    return Rows(order, X, Z, y, _units(codes, sorted_times))
 
 
-def _moments(
-    rows: Rows, centred: Centred, blocks: tuple[RandomBlock, ...], structure: BoundResidual | None
-) -> tuple[Subjects | ResidualMoments, Coordinates]:
-    """Moments in rotated coordinates, and the way back."""
-    XY = [*centred.X, centred.y]
-    moments: Subjects | ResidualMoments
-    if structure is None:
-        plain = moments = independent(centred.Z, XY, rows.sorted_rows)
-    else:
-        moments = structure.moments(centred.Z, XY, rows.sorted_rows)
-        plain = moments.at(structure.independence)
-    places = [block.columns for block in blocks]
-    names = [name for block in blocks for name in block.names]
-    mean_A = plain.A.sum(axis=2) / len(rows.starts)
-    fixed, random = rotations(plain.S[:, :, 0], mean_A, places, names, len(rows.y))
-    back = Coordinates(
-        centred.kept, centred.fixed @ fixed, centred.fixed @ centred.origin, centred.random @ random
-    )
-    return moments.rotated(fixed, random), back
-
-
-def _subject(spec: Specification) -> tuple[tuple[str, ...] | None, str]:
-    """Columns of the grouping factor that makes rows dependent, and its name."""
-    groups = list(dict.fromkeys(term.group for term in spec.formula.random))
-    if len(groups) > 1:
-        listed = ", ".join(":".join(group) for group in groups)
-        raise FormulaError(
-            f"The random terms use several grouping factors ({listed}); for now all random terms of a "
-            "model must have the same one."
-        )
-    if spec.residual is None:
-        return (groups[0], ":".join(groups[0])) if groups else (None, "")
-    if spec.residual.subject is None and not groups:
-        raise FormulaError(
-            f"The residual correlation over {spec.residual.time!r} needs to know whose rows are correlated: "
-            f"name the grouping column, e.g. {type(spec.residual).__name__}(..., subject='id')."
-        )
-    subject = (spec.residual.subject,) if spec.residual.subject is not None else groups[0]
-    if groups and groups[0] != subject:
-        raise FormulaError(
-            f"The serial correlation is within {':'.join(subject)!r} and the random effects are by "
-            f"{':'.join(groups[0])!r}; for now both must be the same factor."
-        )
-    return subject, ":".join(subject)
-
-
-def _grouping(table: Table, columns: tuple[str, ...] | None) -> Factor:
-    if columns is None:  # no dependence at all: every row is its own subject
-        return Factor(np.arange(table.n), ())
-    factors = [table.groups[name] for name in columns]
-    return factors[0] if len(factors) == 1 else interaction(factors)
-
-
-def _blocks(random: tuple[tuple[RandomTerm, Design], ...], group: str) -> tuple[RandomBlock, ...]:
-    """Blocks of the covariance matrix of the random effects, in the order of the formula."""
-    blocks: list[RandomBlock] = []
-    seen: set[str] = set()
-    place = 0
-    for term, design in random:
-        repeated = seen.intersection(design.names)
-        if repeated:
-            raise FormulaError(
-                f"The random effect {sorted(repeated)[0]!r} of {group!r} stands in two terms; name it once, "
-                "e.g. (1 | id) + (0 + time | id) for an uncorrelated slope."
-            )
-        seen.update(design.names)
-        places = tuple(range(place, place + len(design.names)))
-        place += len(design.names)
-        if term.correlated:
-            blocks.append(RandomBlock(group, design.names, design.atoms, places))
-        else:
-            for name, index in zip(design.names, places, strict=True):
-                blocks.append(RandomBlock(group, (name,), frozenset([name]), (index,)))
-    return tuple(blocks)
-
-
-def _sorted(
-    spec: Specification, table: Table, grouping: Factor
-) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
-    """Order by subject and time, the sorted codes, and the sorted times."""
-    codes = grouping.codes
+def _times(spec: Specification, table: Table) -> np.ndarray | None:
+    """The checked times of the residual structure."""
     if spec.residual is None or spec.residual.time is None:
-        if np.all(codes[1:] >= codes[:-1]):
-            return None, codes, None
-        order = np.argsort(codes, kind="stable")
-        return order, codes[order], None
+        return None
     times = table.columns[spec.residual.time]
     if isinstance(times, Factor):
         raise DataError(f"The time {spec.residual.time!r} of the residual correlation must be a number.")
     spec.residual.check(times)
-    order = np.lexsort((times, codes))
-    codes, times = codes[order], times[order]
-    twice = np.flatnonzero((codes[1:] == codes[:-1]) & (times[1:] == times[:-1]))
-    if len(twice):
-        raise DataError(
-            f"Subject {grouping.levels[codes[twice[0]]]!r} has two rows at {spec.residual.time} = "
-            f"{times[twice[0]]:g}; a serial correlation needs one row a subject and time."
-        )
-    return order, codes, times
+    return times
 
 
-def _take(column: np.ndarray, order: np.ndarray | None, memory: dict[int, np.ndarray]) -> np.ndarray:
-    """column[order], the same object again for the same column."""
-    if order is None:
-        return column
-    if id(column) not in memory:
-        memory[id(column)] = column[order]
-    return memory[id(column)]
+def _units(codes: Sequence[np.ndarray], times: np.ndarray | None) -> tuple[SortedRows, ...]:
+    """The rows as the moments of each level see them."""
+    n = len(codes[0])
+    result: list[SortedRows] = []
+    for values in codes:
+        # A unit ends where its own code changes or that of the unit it lies in.
+        change = values[1:] != values[:-1]
+        if result:
+            change = change | (np.diff(result[-1].subject) > 0)
+        starts = np.flatnonzero(np.concatenate([[True], change]))
+        index = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, n)))
+        outer = result[-1].subject[starts] if result else None
+        numbers = np.arange(n) - starts[index] if times is None else times
+        result.append(SortedRows(numbers, index, starts, outer))
+    return tuple(result)
 
 
-def _check_identified(rows: Rows, terms: list[tuple[str, ...]], group: str) -> None:
+def _moments(
+    rows: Rows,
+    centred: Centred,
+    blocks: Sequence[RandomBlock],
+    covariances: Sequence[RandomCovariance],
+    structure: BoundResidual | None,
+) -> tuple[Subjects | ResidualMoments, tuple[Subjects, ...], Coordinates]:
+    """Moments in rotated coordinates, those of each level's units, and the way back."""
+    # Columns below each level: its own Z, then all that stands above it, then X and y.
+    above = [*centred.X, centred.y]
+    widths = [covariance.q for covariance in covariances]
+    own = np.split(np.arange(sum(widths)), np.cumsum(widths)[:-1])
+    cells = []
+    for place, unit in zip(own, rows.units, strict=True):
+        Z = [centred.Z[index] for index in place]
+        cells.append(independent(Z, above, unit))
+        above = [*Z, *above]
+    names = [name for block in blocks for name in block.names]
+    mean_A = np.zeros((sum(widths), sum(widths)))
+    for place, cell in zip(own, cells, strict=True):
+        mean_A[np.ix_(place, place)] = cell.A.mean(axis=2)
+    # S of the outermost level: [X y]'[X y].
+    fixed, random = rotations(
+        cells[0].S[:, :, 0], mean_A, [block.columns for block in blocks], names, len(rows.y)
+    )
+    parts = [random[np.ix_(place, place)] for place in own]
+    rotated = []
+    for level, cell in enumerate(cells):
+        outside = blockwise([*parts[:level][::-1], fixed])
+        rotated.append(cell.rotated(outside, parts[level]))
+    moments: Subjects | ResidualMoments = rotated[-1]
+    if structure is not None:
+        Z = [centred.Z[index] for index in own[-1]]
+        raw = structure.moments(Z, above[len(Z) :], rows.units[-1])
+        moments = raw.rotated(blockwise([*parts[:-1][::-1], fixed]), parts[-1])
+    for level in range(len(covariances) - 2, -1, -1):
+        unit, inner = rows.units[level], rows.units[level + 1]
+        assert inner.outer is not None
+        moments = NestedMoments(covariances[level + 1], moments, widths[level], inner.outer, unit.outer)
+    back = Coordinates(
+        centred.kept, centred.fixed @ fixed, centred.fixed @ centred.origin, centred.random @ random
+    )
+    return moments, tuple(rotated), back
+
+
+def blockwise(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Block-diagonal matrix of square parts."""
+    size = sum(len(part) for part in parts)
+    result = np.zeros((size, size))
+    place = 0
+    for part in parts:
+        result[place : place + len(part), place : place + len(part)] = part
+        place += len(part)
+    return result
+
+
+def _check_identified(rows: Rows, level: int, effects: int, group: str) -> None:
     """As many random effects as rows cannot be told from the residuals."""
-    effects, N, n = sum(len(names) for names in terms), len(rows.starts), len(rows.y)
+    N, n = len(rows.units[level].starts), len(rows.y)
     if effects and N * effects >= n:
         raise FitError(
             f"{N} levels of {group!r} with {effects} random effect{'s' * (effects > 1)} each are as many "

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lmmcore.data import Table, interaction, read, to_frame
-from lmmcore.frames import degrees_of_freedom, t_interval
+from lmmcore.data import Table, read, to_frame
+from lmmcore.frames import degrees_of_freedom, t_interval, unit_names
+from lmmcore.grouping import combined
 from lmmcore.residuals import fitted_values
 from lmmcore.solution import Solution
 
@@ -59,7 +60,7 @@ def _read(solution: Solution, new: Any, level: str) -> Table:
     variables = set(model.fixed.variables)
     grouping: set[str] = set()
     if level == "subject":
-        grouping |= set(_subject_columns(solution))
+        grouping |= {column for group in model.groups for column in group.columns}
         variables = variables.union(*(design.variables for _, design in model.random))
         if model.spec.residual is not None and model.spec.residual.time is not None:
             variables.add(model.spec.residual.time)
@@ -67,30 +68,25 @@ def _read(solution: Solution, new: Any, level: str) -> Table:
     return read(new, sorted(variables), sorted(grouping), categories)
 
 
-def _subject_columns(solution: Solution) -> tuple[str, ...]:
-    formula, residual = solution.model.spec.formula, solution.model.spec.residual
-    if residual is not None and residual.subject is not None:
-        return (residual.subject,)
-    return formula.random[-1].group if formula.random else ()
-
-
 def _subject_part(fit: Fit, table: Table) -> np.ndarray:
     """Z b^ + e^ of each row; 0 for unknown subjects."""
     solution = fit.solution
     model = solution.model
-    columns = _subject_columns(solution)
-    if not columns:
-        return np.zeros(table.n)
-    factors = [table.groups[name] for name in columns]
-    subject = factors[0] if len(factors) == 1 else interaction(factors)
-    place = {name: index for index, name in enumerate(model.grouping.levels)}
-    known = np.array([place.get(name, -1) for name in subject.levels], dtype=int)[subject.codes]
-    mine = np.flatnonzero(known >= 0)
     result = np.zeros(table.n)
-    Z = [column for _, design in model.random for column in design.columns(table)]
-    for column, effect in zip(Z, fit.blups.effects, strict=True):
-        result[mine] += column[mine] * effect[known[mine]]
+    if not model.groups:
+        return result
+    designs = [design.columns(table) for _, design in model.random]
+    Z = [column for columns in designs for column in columns]
+    known = np.full(table.n, -1)
+    for level, group in enumerate(model.groups):
+        place = {name: index for index, name in enumerate(unit_names(solution, level))}
+        factor = combined(table, group.columns)
+        known = np.array([place.get(name, -1) for name in factor.levels], dtype=int)[factor.codes]
+        mine = np.flatnonzero(known >= 0)
+        for column, effect in zip(Z[model.columns(level)], fit.blups[level].effects, strict=True):
+            result[mine] += column[mine] * effect[known[mine]]
     if model.spec.residual is not None:
+        mine = np.flatnonzero(known >= 0)
         result[mine] += _carried(fit, table, known, mine)
     return result
 
@@ -98,18 +94,18 @@ def _subject_part(fit: Fit, table: Table) -> np.ndarray:
 def _carried(fit: Fit, table: Table, known: np.ndarray, mine: np.ndarray) -> np.ndarray:
     """Serial residuals of known subjects at the new times."""
     solution, model = fit.solution, fit.solution.model
-    structure, times = model.structure, model.rows.sorted_rows
+    structure, unit = model.structure, model.rows.units[-1]
     assert structure is not None
     left = model.rows.y - fitted_values(solution, fit.blups)[1]
-    ends = np.append(times.starts[1:], len(left))
+    ends = np.append(unit.starts[1:], len(left))
     new_times = _new_times(solution, table)
     result = np.empty(len(mine))
     for subject in np.unique(known[mine]):
         of = np.flatnonzero(known[mine] == subject)
-        seen = times.times[times.starts[subject] : ends[subject]]
-        R = structure.covariance(solution.natural, seen)
-        cross = structure.cross(solution.natural, new_times[mine[of]], seen)
-        result[of] = cross @ np.linalg.solve(R, left[times.starts[subject] : ends[subject]])
+        seen = slice(unit.starts[subject], ends[subject])
+        R = structure.covariance(solution.natural, unit.times[seen])
+        cross = structure.cross(solution.natural, new_times[mine[of]], unit.times[seen])
+        result[of] = cross @ np.linalg.solve(R, left[seen])
     return result
 
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from lmmcore.solution import Blups, Solution
+from lmmcore.blups import Blups
+from lmmcore.solution import Solution
 
 # Elements of the batch of marginal covariance matrices formed at once.
 BATCH = 4_000_000
 
 
-def fitted_values(solution: Solution, predicted: Blups) -> tuple[np.ndarray, np.ndarray]:
-    """X beta^ and X beta^ + Z b^ : (n,) each."""
-    rows = solution.model.rows
+def fitted_values(solution: Solution, predicted: Sequence[Blups]) -> tuple[np.ndarray, np.ndarray]:
+    """X beta^ and X beta^ + Z b^ (all levels) : (n,) each."""
+    model, rows = solution.model, solution.model.rows
     population = np.zeros(len(rows.y))
-    for index, coefficient in zip(solution.model.coordinates.kept, solution.beta, strict=True):
+    for index, coefficient in zip(model.coordinates.kept, solution.beta, strict=True):
         population += coefficient * rows.X[index]
     subject = population.copy()
-    place = rows.index
-    for column, effect in zip(rows.Z, predicted.effects, strict=True):
-        subject += column * effect[place]
+    for level, (unit, blups) in enumerate(zip(rows.units, predicted, strict=True)):
+        for column, effect in zip(rows.Z[model.columns(level)], blups.effects, strict=True):
+            subject += column * effect[unit.subject]
     return population, subject
 
 
@@ -28,22 +31,36 @@ def normalized_residuals(solution: Solution, marginal: np.ndarray) -> np.ndarray
 
     marginal : (n,) y - X beta^. Raw residuals of correlated data look correlated even in a true model.
     """
-    model, rows = solution.model, solution.model.rows
-    sizes = np.diff(np.append(rows.starts, len(rows.y)))
-    q = len(rows.Z)
-    result = np.empty(len(rows.y))
+    starts = solution.model.rows.units[0].starts
+    sizes = np.diff(np.append(starts, len(marginal)))
+    result = np.empty(len(marginal))
     for size in np.unique(sizes):
         members = np.flatnonzero(sizes == size)
         for chunk in np.array_split(members, -(-len(members) * int(size) ** 2 // BATCH)):
-            index = rows.starts[chunk][:, None] + np.arange(size)
-            V = np.zeros((len(chunk), size, size))
-            if model.structure is None:
-                V += np.eye(size)
-            else:
-                V += model.structure.covariance(solution.natural, rows.sorted_rows.times[index])
-            if q:
-                Z = np.stack([column[index] for column in rows.Z], axis=2)
-                V += Z @ solution.psi @ Z.transpose(0, 2, 1)
-            lower = np.linalg.cholesky(V)
+            index = starts[chunk][:, None] + np.arange(size)
+            lower = np.linalg.cholesky(marginal_covariance(solution, index))
             result[index] = np.linalg.solve(lower, marginal[index][:, :, None])[:, :, 0]
     return result / np.sqrt(solution.sigma2)
+
+
+def marginal_covariance(solution: Solution, index: np.ndarray) -> np.ndarray:
+    """V_i / sigma^2 : (c, n, n) of the sorted rows index : (c, n), each row of it one outermost unit."""
+    model, rows = solution.model, solution.model.rows
+    innermost = rows.units[-1]
+    if model.structure is None:
+        V = np.broadcast_to(np.eye(index.shape[1]), (*index.shape, index.shape[1])).copy()
+    else:
+        R = model.structure.covariance(solution.natural, innermost.times[index])
+        V = np.where(_same(innermost.subject[index]), R, 0.0)
+    for level, unit in enumerate(rows.units):
+        columns = model.columns(level)
+        if columns.start == columns.stop:
+            continue
+        Z = np.stack([column[index] for column in rows.Z[columns]], axis=2)
+        spread = Z @ solution.psi[columns, columns] @ Z.transpose(0, 2, 1)
+        V += spread if level == 0 else np.where(_same(unit.subject[index]), spread, 0.0)
+    return V
+
+
+def _same(subject: np.ndarray) -> np.ndarray:
+    return subject[:, :, None] == subject[:, None, :]

@@ -9,10 +9,11 @@ from typing import Any, Literal
 import numpy as np
 
 from lmmcore import frames, summary
+from lmmcore.blups import Blups, blups
 from lmmcore.inference.criteria import Convention, Information, information
 from lmmcore.likelihood.certificate import Certificate
 from lmmcore.prediction import predict
-from lmmcore.solution import Blups, Solution, blups
+from lmmcore.solution import Solution
 
 DfMethod = Literal["satterthwaite", "residual", "asymptotic"]
 
@@ -76,7 +77,7 @@ class Fit:
             p=model.p,
             covariance=self.covariance_parameters,
             rows=model.n,
-            subjects=len(model.rows.starts),
+            subjects=len(model.rows.units[0].starts),
             reml=model.spec.reml,
             convention=convention,
         )
@@ -140,8 +141,8 @@ class Fit:
         return self.solution.certificate
 
     @cached_property
-    def blups(self) -> Blups:
-        """Predicted random effects and their prediction-error covariance, as arrays."""
+    def blups(self) -> list[Blups]:
+        """Predicted random effects of each level, with their prediction-error covariance, as arrays."""
         return blups(self.solution)
 
     def varcorr(self) -> Any:

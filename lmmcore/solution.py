@@ -9,10 +9,11 @@ import numpy as np
 
 from lmmcore.likelihood.certificate import Certificate, certify
 from lmmcore.likelihood.estimate import estimate
+from lmmcore.likelihood.nested import NestedMoments
 from lmmcore.likelihood.newton import Optimum
-from lmmcore.likelihood.objective import Moments, Objective, posterior
-from lmmcore.model import Model
-from lmmcore.moments.subjects import Subjects, grouped
+from lmmcore.likelihood.objective import Moments, Objective
+from lmmcore.model import Model, blockwise
+from lmmcore.moments.subjects import Patterns, Subjects, grouped
 
 # A variance or determinant below this part of its scale is a zero.
 ZERO = 1e-10
@@ -22,8 +23,9 @@ ZERO = 1e-10
 class Solution:
     """Estimates of a model, in the user's units.
 
-    beta : (p,); vcov : (p, p); sigma2 : residual variance; psi : (q, q) covariance of the random effects
-    relative to sigma2; natural : parameters of the residual structure on their natural scale.
+    beta : (p,); vcov : (p, p); sigma2 : residual variance; psi : (q, q) covariance of all random
+    effects relative to sigma2, block diagonal; natural : parameters of the residual structure, on their
+    natural scale.
     """
 
     model: Model
@@ -41,12 +43,17 @@ class Solution:
         return self.model.n - self.model.p if self.model.spec.reml else self.model.n
 
     @cached_property
-    def cells(self) -> Subjects:
-        """Moments of every subject at the estimate, in the model's coordinates."""
-        moments = self.model.moments
-        if isinstance(moments, Subjects):
-            return moments
-        return moments.at(self.optimum.evaluation.theta[self.optimum.objective.split :])
+    def cells(self) -> list[Subjects]:
+        """Moments of the units of each level at the estimate, outermost first, in the model's coordinates."""
+        phi = self.optimum.evaluation.theta[self.optimum.objective.split :]
+        below = self.optimum.objective.moments
+        if isinstance(below, Patterns):
+            return list(self.model.cells)
+        found = [below if isinstance(below, Subjects) else below.at(phi)]
+        while isinstance(below, NestedMoments):
+            found.append(below.cells(phi))
+            phi, below = phi[below.split :], below.below
+        return found
 
     @cached_property
     def boundary(self) -> tuple[str, ...]:
@@ -96,40 +103,15 @@ def solve(model: Model) -> Solution:
     moments: Moments = model.moments
     if isinstance(moments, Subjects) and model.blocks:
         moments = grouped(moments)
-    objective = Objective(model.covariance, moments, model.n, model.spec.reml)
-    optimum = estimate(objective, model.structure, model.tries)
+    objective = Objective(model.covariances[0], moments, model.n, model.spec.reml)
+    optimum = estimate(objective, model.cells, model.tries)
     coordinates, best = model.coordinates, optimum.evaluation.value.profile
-    theta, split = optimum.evaluation.theta, optimum.objective.split
+    theta, objective = optimum.evaluation.theta, optimum.objective
     beta = coordinates.origin + coordinates.fixed @ best.beta
     vcov = best.sigma2 * coordinates.fixed @ best.unscaled @ coordinates.fixed.T
-    psi = coordinates.random @ optimum.objective.psi(theta) @ coordinates.random.T
-    natural = model.structure.natural(theta[split:]) if model.structure is not None else np.empty(0)
+    psi = coordinates.random @ blockwise(objective.psis(theta)) @ coordinates.random.T
+    natural = np.empty(0)
+    if model.structure is not None:
+        natural = model.structure.natural(theta[objective.residual])
     deviance = optimum.deviance - (2 * coordinates.log_det_fixed if model.spec.reml else 0)
     return Solution(model, optimum, beta, vcov, best.sigma2, psi, natural, -deviance / 2)
-
-
-@dataclass(frozen=True)
-class Blups:
-    """Predicted random effects, in the user's units.
-
-    effects : (q, N) E(b | y); spread : (q, q, N) var(b^ - b), with the uncertainty of beta^ (the four-term
-    formula of Harville 1976; Laird & Ware 1982).
-    """
-
-    effects: np.ndarray
-    spread: np.ndarray
-
-
-def blups(solution: Solution) -> Blups:
-    """b^_i = Psi Z_i'V_i^-1 (y_i - X_i beta^) of every subject and its prediction-error covariance."""
-    objective, evaluation = solution.optimum.objective, solution.optimum.evaluation
-    cells = solution.cells
-    factor = objective.covariance.factor(evaluation.theta[: objective.split])
-    H, _ = posterior(factor, cells.A)
-    h = np.einsum("abn,rbn->ran", H, cells.B)
-    best = evaluation.value.profile
-    effects = h[-1] - np.tensordot(best.beta, h[:-1], axes=1)
-    of_beta = np.einsum("ran,rs,sbn->abn", h[:-1], best.unscaled, h[:-1], optimize=True)
-    rotation = solution.model.coordinates.random
-    spread = solution.sigma2 * np.einsum("ac,cdn,bd->abn", rotation, H + of_beta, rotation, optimize=True)
-    return Blups(rotation @ effects, spread)

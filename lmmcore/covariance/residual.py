@@ -19,7 +19,7 @@ class ResidualMoments(Protocol):
     """Moments of every subject as a function of the structure's parameters phi : (m,)."""
 
     def rotated(self, fixed: np.ndarray, random: np.ndarray) -> ResidualMoments:
-        """Moments of [Z random, X fixed, y]."""
+        """Moments of [Z random, X fixed, y] for fixed : (r-1, r-1), random : (q, q)."""
 
     def at(self, phi: np.ndarray) -> Subjects:
         """The moments."""

@@ -37,7 +37,8 @@ class Unstructured:
         if visits > MOST_VISITS:
             raise DataError(
                 f"Unstructured({self.time!r}) needs a grid of at most {MOST_VISITS} visits, but "
-                f"{self.time!r} has {visits} distinct values; use Exponential({self.time!r}) or round the times to visits."
+                f"{self.time!r} has {visits} distinct values; use Exponential({self.time!r}) or round the "
+                "times to visits."
             )
 
     def bind(self, rows: SortedRows) -> DenseResidual:

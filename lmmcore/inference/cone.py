@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.inference.nesting import Step
+from lmmcore.likelihood.nested import NestedMoments
 from lmmcore.likelihood.objective import Objective
 from lmmcore.model import Model
 from lmmcore.solution import Solution
@@ -53,31 +54,30 @@ def cone_information(null: Solution, alternative: Model, found: Step) -> np.ndar
     Half the Hessian of the alternative's deviance by Psi at the null estimate, as stacked lower triangles of
     the new effects' blocks with entries off the diagonal times sqrt(2) (a rotation of the matrices).
     """
-    q = len(alternative.effects)
     inverse = np.linalg.inv(alternative.coordinates.random)
-    directions, bounded = [], []
-    for block in alternative.blocks:
-        new = {place for grown, places in found.grown if grown == block for place in places}
-        for second, column2 in enumerate(block.columns):
-            for column1 in block.columns[: second + 1]:
-                unit = np.zeros((q, q))
-                unit[column1, column2] = unit[column2, column1] = 1 if column1 == column2 else np.sqrt(0.5)
-                directions.append(inverse @ unit @ inverse.T)
-                bounded.append(column1 in new and column2 in new)
     psi = inverse @ embedded(null, alternative) @ inverse.T
-    values, vectors = np.linalg.eigh(psi)
-    factor = vectors * np.sqrt(np.maximum(values, 0))
-    z = np.empty(0)
-    if alternative.structure is not None:
-        split = null.optimum.objective.split
-        known = null.model.structure is not None
-        z = null.optimum.evaluation.theta[split:] if known else alternative.structure.independence
-    covariance = LinearCovariance(factor, np.array(directions))
-    objective = Objective(covariance, alternative.moments, alternative.n, alternative.spec.reml)  # type: ignore[arg-type]
-    evaluation = objective.evaluate(np.concatenate([np.zeros(len(directions)), z]))
-    assert evaluation is not None  # the null estimate is a point of the alternative
-    keep = np.array(bounded + [False] * len(z))
-    information = evaluation.hessian / 2
+    levels, bounded = [], []
+    for level in range(len(alternative.covariances)):
+        columns = alternative.columns(level)
+        directions = []
+        for block in alternative.blocks:
+            if block.level != level:
+                continue
+            new = {place for grown, places in found.grown if grown == block for place in places}
+            for second, column2 in enumerate(block.columns):
+                for column1 in block.columns[: second + 1]:
+                    unit = np.zeros_like(psi)
+                    unit[column1, column2] = unit[column2, column1] = (
+                        1 if column1 == column2 else np.sqrt(0.5)
+                    )
+                    directions.append((inverse @ unit @ inverse.T)[columns, columns])
+                    bounded.append(column1 in new and column2 in new)
+        values, vectors = np.linalg.eigh(psi[columns, columns])
+        factor = vectors * np.sqrt(np.maximum(values, 0))
+        levels.append(LinearCovariance(factor, np.array(directions).reshape(-1, *factor.shape)))
+    information = _hessian(null, alternative, levels) / 2
+    keep = np.zeros(len(information), dtype=bool)
+    keep[: len(bounded)] = bounded
     rest = information[np.ix_(~keep, ~keep)]
     across = information[np.ix_(~keep, keep)]
     metric = information[np.ix_(keep, keep)]
@@ -88,11 +88,28 @@ def cone_information(null: Solution, alternative: Model, found: Step) -> np.ndar
     return (vectors * np.maximum(values, 1e-6 * np.max(np.abs(values)))) @ vectors.T
 
 
+def _hessian(null: Solution, alternative: Model, levels: list[LinearCovariance]) -> np.ndarray:
+    """Hessian of the alternative's deviance at the null estimate, by the directions of all levels and z."""
+    z = np.empty(0)
+    if alternative.structure is not None:
+        place = null.optimum.objective.residual
+        known = null.model.structure is not None
+        z = null.optimum.evaluation.theta[place] if known else alternative.structure.independence
+    moments = alternative.moments
+    if isinstance(moments, NestedMoments):
+        moments = moments.with_levels(levels[1:])  # type: ignore[arg-type]
+    objective = Objective(levels[0], moments, alternative.n, alternative.spec.reml)  # type: ignore[arg-type]
+    at_zero = np.zeros(sum(len(level.entries) for level in levels))
+    evaluation = objective.evaluate(np.concatenate([at_zero, z]))
+    assert evaluation is not None  # the null estimate is a point of the alternative
+    return evaluation.hessian
+
+
 def embedded(null: Solution, alternative: Model) -> np.ndarray:
-    """The null's relative covariance as one of the alternative's effects, by name : (q, q)."""
-    names = list(alternative.effects)
+    """The null's relative covariance as one of the alternative's effects, by group and name : (q, q)."""
+    names = [(block.group, name) for block in alternative.blocks for name in block.names]
     psi = np.zeros((len(names), len(names)))
     for block in null.model.blocks:
-        places = [names.index(name) for name in block.names]
+        places = [names.index((block.group, name)) for name in block.names]
         psi[np.ix_(places, places)] = null.psi[np.ix_(block.columns, block.columns)]
     return psi

@@ -80,4 +80,4 @@ def _residual(null: Model, alternative: Model) -> int | None:
         assert alternative.structure is not None
         return len(alternative.structure.parameter_names)
     same = type(old) is type(new) and old.time == new.time
-    return 0 if same and null.grouping.levels == alternative.grouping.levels else None
+    return 0 if same and null.groups[-1].columns == alternative.groups[-1].columns else None

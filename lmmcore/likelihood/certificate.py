@@ -11,9 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.likelihood.newton import Optimum, newton_step
+from lmmcore.likelihood.objective import lambda_columns
 
 GAIN = 1e-6  # log-likelihood still to gain that counts as converged
 CONE = 1e-4  # most negative curvature by Psi, in deviance, that counts as none
+# Smaller values are rounding noise, which differs between machines; they are reported as 0.
+NOISE = 1e-8
 FLAT = 1e-7  # scaled curvature below which a parameter is not determined by the data
 
 
@@ -21,10 +24,10 @@ FLAT = 1e-7  # scaled curvature below which a parameter is not determined by the
 class Certificate:
     """Whether and how the optimum was reached.
 
-    scaled_gradient : largest |gradient| over the free parameters in units of their standard errors.
+    scaled_gradient : largest |gradient| over the free parameters times their standard errors; 0 below 1e-8.
     smallest_eigenvalue : of the Hessian on the free parameters, scaled to unit diagonal.
     boundary : one phrase a parameter that stands on the boundary of its space.
-    gain_left : log-likelihood that a further Newton step promises.
+    gain_left : log-likelihood that a further Newton step promises; 0 below 1e-8.
     evaluations : evaluations of the deviance that the search took.
     """
 
@@ -44,12 +47,10 @@ class Certificate:
 
 def free_parameters(optimum: Optimum) -> np.ndarray:
     """(m,) booleans: entries of Lambda in columns that are not zero, and the parameters of R."""
-    theta, objective = optimum.evaluation.theta, optimum.objective
+    theta = optimum.evaluation.theta
     free = np.ones(len(theta), dtype=bool)
-    columns = np.array([column for _, column in objective.covariance.entries], dtype=int)
-    for column in set(columns.tolist()):
-        mine = np.flatnonzero(columns == column)
-        free[mine] = np.any(theta[mine] != 0)
+    for column in lambda_columns(optimum.objective):
+        free[column] = np.any(theta[column] != 0)
     return free
 
 
@@ -68,24 +69,25 @@ def certify(optimum: Optimum, boundary: tuple[str, ...]) -> Certificate:
     cone = _cone_violation(optimum)
     converged = gain < GAIN and smallest > FLAT and cone > -CONE
     sentence = _sentence(converged, gain, smallest, cone, boundary)
+    scaled, gain = (0.0 if value < NOISE else value for value in (scaled, gain))
     return Certificate(converged, scaled, smallest, boundary, gain, optimum.evaluations, sentence)
 
 
 def _cone_violation(optimum: Optimum) -> float:
-    """Most negative curvature of the deviance by Psi within a block (0 if none)."""
-    cone = optimum.evaluation.cone
+    """Most negative curvature of the deviance by a level's Psi within a block (0 if none)."""
     lowest = 0.0
-    for block in optimum.objective.covariance.blocks:
-        lowest = min(lowest, float(np.linalg.eigvalsh(cone[np.ix_(block, block)])[0]))
+    for level, cone in zip(optimum.objective.levels, optimum.evaluation.cones, strict=True):
+        for block in level.blocks:
+            lowest = min(lowest, float(np.linalg.eigvalsh(cone[np.ix_(block, block)])[0]))
     return lowest
 
 
 def _sentence(converged: bool, gain: float, smallest: float, cone: float, boundary: tuple[str, ...]) -> str:
     if converged:
-        gained = f"a further step would gain {gain:.1g} units of log-likelihood" if gain else "it is exact"
+        left = f"less than {GAIN:g} units of log-likelihood are left to gain"
         if boundary:
-            return f"Converged on the boundary: {'; '.join(boundary)}; {gained}."
-        return f"Converged: {gained}, and the curvature is positive in every direction."
+            return f"Converged on the boundary: {'; '.join(boundary)}; {left}."
+        return f"Converged: {left}, and the curvature is positive in every direction."
     if smallest <= FLAT:
         return (
             "Not converged: the data do not determine all covariance parameters (the likelihood is flat or "

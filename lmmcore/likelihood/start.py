@@ -21,6 +21,8 @@ WELL_CONDITIONED = 1e-3
 def starting_psi(cells: Subjects | Patterns, covariance: RandomCovariance, n: int, reml: bool) -> np.ndarray:
     """Psi : (q, q), positive definite within each block; y must be residuals of least squares."""
     q, r = covariance.q, len(cells.S)
+    if not q:
+        return np.zeros((0, 0))
     counts = np.broadcast_to(np.asarray(cells.counts, dtype=float), cells.A.shape[2:])
     total = counts.sum()
     diagonal = cells.A[np.arange(q), np.arange(q)]
@@ -38,7 +40,7 @@ def starting_psi(cells: Subjects | Patterns, covariance: RandomCovariance, n: in
         effects = cells.project(inverse).weighted(only_y)  # b_i b_i', summed over the cell
         explained = float(np.einsum("abn,abn->", cells.A, effects))
         freedom = n - q * usable
-        within = (cells.S[-1, -1, 0] - explained) / freedom if freedom > 0 else 0.0
+        within = (cells.S[-1, -1].sum() - explained) / freedom if freedom > 0 else 0.0
         if within > 0:
             sampling = (inverse * counts).sum(axis=2) / usable
             psi = effects.sum(axis=2) / (usable - reml) / within - sampling

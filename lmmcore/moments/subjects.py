@@ -8,7 +8,7 @@ With U_i = [Z_i X_i y_i], q random effects, p fixed effects, r = p + 1 and N sub
     log_r           sum_i log|R_i|
 
 N stands last so that each operation of the likelihood is one long contiguous vector. O is 1 unless the
-subjects are themselves nested in larger units (lmmcore.moments.nested), whose own moments these sums are.
+subjects are themselves nested in larger units (lmmcore.likelihood.nested), whose own moments these sums are.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ def weigh(W: np.ndarray, U: np.ndarray) -> np.ndarray:
 class Patterns:
     """Moments with one cell a set of subjects whose A_i are equal (R = I).
 
-    S : (r, r, 1); T : (q, q, P, r, r), sum over the subjects of a pattern of B_i[., a] (x) B_i[., b]: the cost of
-    an evaluation depends on the number P of patterns and not on the number of subjects.
+    S : (r, r, 1). T : (q, q, P, r, r), sum over the subjects of a pattern of B_i[., a] (x) B_i[., b]: the
+    cost of an evaluation depends on the number P of patterns and not on the number of subjects.
     """
 
     A: np.ndarray

@@ -67,7 +67,7 @@ def test_deviance_and_derivatives(blocks, serial, reml):
     evaluation = objective.evaluate(theta)
     rho = np.tanh(theta[-1]) if serial else None
     assert evaluation.deviance == pytest.approx(
-        dense_deviance(data, objective.psi(theta), rho, reml), abs=1e-10
+        dense_deviance(data, objective.psis(theta)[0], rho, reml), abs=1e-10
     )
     steps = 1e-5 * np.eye(len(theta))
     gradient = [
@@ -108,8 +108,8 @@ def test_cone_derivative_is_the_derivative_by_psi():
     """D* against differences of the deviance along directions of Psi, at a singular Psi."""
     objective, data = objective_for(((0, 1),), False, True)
     theta = np.array([0.8, 0.3, 0.0])
-    psi = objective.psi(theta)
-    cone = objective.evaluate(theta).cone
+    psi = objective.psis(theta)[0]
+    cone = objective.evaluate(theta).cones[0]
     for direction in (np.diag([1.0, 0.0]), np.diag([0.0, 1.0]), np.array([[0, 1.0], [1, 0]])):
         h = 1e-5
         difference = (

@@ -80,7 +80,7 @@ def test_likelihood(structure, blocks, reml):
     design = np.column_stack(X)
     V = R
     if blocks:
-        V = R + np.where(subject[:, None] == subject, design @ objective.psi(theta) @ design.T, 0)
+        V = R + np.where(subject[:, None] == subject, design @ objective.psis(theta)[0] @ design.T, 0)
     inverse = np.linalg.inv(V)
     gram = design.T @ inverse @ design
     left = y - design @ np.linalg.solve(gram, design.T @ inverse @ y)

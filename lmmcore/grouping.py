@@ -1,0 +1,76 @@
+"""Grouping factors of a model: which are nested in which, and the order of the rows that follows.
+
+The levels of a model go from the outermost grouping factor to the innermost one; rows are sorted by all of
+them and, under a residual structure with a time, by time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmmcore.data import Factor, Table, interaction
+from lmmcore.errors import DataError, FormulaError
+
+
+@dataclass(frozen=True)
+class Group:
+    """A grouping factor, the combination of its columns; factor : of the rows of the table."""
+
+    columns: tuple[str, ...]
+    factor: Factor
+
+    @property
+    def name(self) -> str:
+        """The columns joined by ":"."""
+        return ":".join(self.columns)
+
+
+def outermost_first(table: Table, groups: Sequence[tuple[str, ...]]) -> tuple[Group, ...]:
+    """The grouping factors named by their columns, each nested in the one before.
+
+    Raises FormulaError for factors that are crossed.
+    """
+    found = [Group(columns, combined(table, columns)) for columns in groups]
+    found.sort(key=lambda group: len(group.factor.levels))
+    for outer, inner in zip(found, found[1:], strict=False):
+        if not _nested(inner.factor, outer.factor):
+            raise FormulaError(
+                f"The grouping factors {outer.name!r} and {inner.name!r} are crossed: a level of "
+                f"{inner.name!r} occurs with several levels of {outer.name!r}. Crossed factors are not "
+                f"supported; if {inner.name!r} only re-uses its labels, write (1 | {outer.name}/{inner.name})."
+            )
+    return tuple(found)
+
+
+def combined(table: Table, columns: tuple[str, ...]) -> Factor:
+    """The factor of a column, or of the combinations of several."""
+    factors = [table.groups[name] for name in columns]
+    return factors[0] if len(factors) == 1 else interaction(factors)
+
+
+def _nested(inner: Factor, outer: Factor) -> bool:
+    """Whether each level of inner occurs with one level of outer only."""
+    of = np.full(len(inner.levels), -1)
+    of[inner.codes] = outer.codes
+    return bool(np.all(of[inner.codes] == outer.codes))
+
+
+def sort_order(groups: Sequence[Group], times: np.ndarray | None) -> np.ndarray | None:
+    """Order of the rows by the groups, outermost first, then by times; None if they are sorted already."""
+    keys = [group.factor.codes for group in groups] + ([] if times is None else [times])
+    if len(keys) == 1 and np.all(keys[0][1:] >= keys[0][:-1]):
+        return None
+    return np.lexsort(keys[::-1])
+
+
+def check_one_row_a_time(group: Group, codes: np.ndarray, time: str, times: np.ndarray) -> None:
+    """Raise DataError if a subject has two rows at one time; codes, times : (n,) sorted."""
+    twice = np.flatnonzero((codes[1:] == codes[:-1]) & (times[1:] == times[:-1]))
+    if len(twice):
+        raise DataError(
+            f"Subject {group.factor.levels[codes[twice[0]]]!r} has two rows at {time} = {times[twice[0]]:g}; "
+            "a residual correlation over time needs one row a subject and time."
+        )
