@@ -6,6 +6,7 @@ from lmmcore.covariance.exponential import CAR1, Exponential, Gaussian
 from lmmcore.covariance.random_walk import RandomWalk
 from lmmcore.covariance.toeplitz import Toeplitz
 from lmmcore.covariance.unstructured import Unstructured
+from lmmcore.covariance.variance import ByGroup, Power
 from lmmcore.errors import DataError, FitError, FormulaError, LmmError
 from lmmcore.fit import fit
 from lmmcore.inference.compare import Comparison, compare
@@ -15,6 +16,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AR1",
+    "ByGroup",
     "CAR1",
     "Comparison",
     "CompoundSymmetry",
@@ -25,6 +27,7 @@ __all__ = [
     "FormulaError",
     "Gaussian",
     "LmmError",
+    "Power",
     "RandomWalk",
     "Toeplitz",
     "Unstructured",

@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+import numpy as np
+
+from lmmcore.blups import blups
 from lmmcore.covariance.residual import Residual
-from lmmcore.data import read
+from lmmcore.covariance.variance import Variance
+from lmmcore.data import Table, read
 from lmmcore.errors import FitError
 from lmmcore.formula.parse import parse
 from lmmcore.model import Specification, build
+from lmmcore.residuals import fitted_values
 from lmmcore.result import Fit
-from lmmcore.solution import solve
+from lmmcore.solution import Solution, solve
+
+# Rounds of fitting with a variance that depends on the fitted values, and when these agree (in SD of y).
+ALTERNATIONS = 100
+SETTLED = 1e-8
 
 
 def fit(
@@ -20,6 +29,9 @@ def fit(
     *,
     method: Literal["REML", "ML"] = "REML",
     residual: Residual | None = None,
+    variance: Variance | None = None,
+    weights: str | None = None,
+    offset: str | None = None,
     categories: Mapping[str, Sequence[Any]] | None = None,
 ) -> Fit:
     """Fit a linear mixed model by maximum (restricted) likelihood.
@@ -28,6 +40,8 @@ def fit(
     data : a polars, pandas or pyarrow frame (anything Narwhals reads), or the path of a Parquet or CSV file.
     method : "REML", or "ML" to compare models that differ in their fixed effects.
     residual : None for independent residuals, or a residual structure such as AR1("time").
+    variance : None, or a variance structure: ByGroup("arm"), Power(of="fitted"), Power(of="x").
+    weights, offset : columns; prior weights mean variance sigma^2 / weight.
     categories : {column: levels}; the first level is the reference.
 
     Rows with a missing value in a variable of the model are left out and counted. Raises FormulaError,
@@ -46,7 +60,38 @@ def fit(
             variables.add(residual.time)
         if residual.subject is not None:
             grouping.add(residual.subject)
+    variables |= {name for name in (weights, offset) if name is not None}
+    if variance is not None and variance.column is not None:
+        variables.add(variance.column)
     table = read(data, sorted(variables), sorted(grouping), categories)
     levels = {name: list(values) for name, values in categories.items()} if categories else None
-    model = build(Specification(parsed, method, residual, levels), table)
-    return Fit(solve(model))
+    spec = Specification(parsed, method, residual, variance, weights, offset, levels)
+    solution = solve(build(spec, table))
+    if variance is not None and variance.column is None:
+        solution = _with_fitted_variance(spec, table, solution)
+    return Fit(solution)
+
+
+def _with_fitted_variance(spec: Specification, table: Table, solution: Solution) -> Solution:
+    """Alternate between fitted values and a variance that depends on them, until they agree.
+
+    Pinheiro & Bates (2000), section 5.2.1: the variance is held at the last fitted values while the
+    likelihood is maximised. Raises FitError if the fitted values do not settle.
+    """
+    scale = float(np.std(solution.model.rows.y))
+    fitted = _fitted(solution)
+    for _ in range(ALTERNATIONS):
+        solution = solve(build(spec, table, fitted), near=solution)
+        last, fitted = fitted, _fitted(solution)
+        if np.max(np.abs(fitted - last)) < SETTLED * scale:
+            return solution
+    raise FitError(
+        "The fitted values and the variance that depends on them did not settle; use Power(of=column) of a "
+        "covariate instead."
+    )
+
+
+def _fitted(solution: Solution) -> np.ndarray:
+    """Fitted values : (n,) in the order of the table."""
+    rows = solution.model.rows
+    return rows.unsorted(fitted_values(solution, blups(solution))[1] + rows.offset)

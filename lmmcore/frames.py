@@ -10,7 +10,7 @@ import numpy as np
 from lmmcore.blups import Blups
 from lmmcore.data import Factor, to_frame
 from lmmcore.inference.satterthwaite import satterthwaite
-from lmmcore.residuals import fitted_values, normalized_residuals
+from lmmcore.residuals import fitted_values, normalized_residuals, residual_scale
 from lmmcore.solution import Solution
 
 if TYPE_CHECKING:
@@ -164,10 +164,10 @@ def augment(fit: Fit) -> Any:
     residual = model.rows.y - subject
     normalized = normalized_residuals(solution, model.rows.y - population)
     made = {
-        "fitted": subject,
-        "fitted_population": population,
+        "fitted": subject + model.rows.offset,
+        "fitted_population": population + model.rows.offset,
         "residual": residual,
-        "residual_pearson": residual / fit.sigma,
+        "residual_pearson": residual / residual_scale(solution),
         "residual_normalized": normalized,
     }
     columns |= {name: model.rows.unsorted(values) for name, values in made.items()}

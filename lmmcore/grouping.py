@@ -40,7 +40,7 @@ def outermost_first(table: Table, groups: Sequence[tuple[str, ...]]) -> tuple[Gr
             raise FormulaError(
                 f"The grouping factors {outer.name!r} and {inner.name!r} are crossed: a level of "
                 f"{inner.name!r} occurs with several levels of {outer.name!r}. Crossed factors are not "
-                f"supported; if {inner.name!r} only re-uses its labels, write (1 | {outer.name}/{inner.name})."
+                f"supported; if {inner.name!r} only re-uses labels, write (1 | {outer.name}/{inner.name})."
             )
     return tuple(found)
 

@@ -11,6 +11,8 @@ import numpy as np
 
 from lmmcore.covariance.random import RandomCovariance
 from lmmcore.covariance.residual import BoundResidual, Residual, ResidualMoments
+from lmmcore.covariance.scaled import ScaledResidual
+from lmmcore.covariance.variance import Variance
 from lmmcore.data import Factor, Table
 from lmmcore.errors import DataError, FitError, FormulaError
 from lmmcore.formula.design import Design, Parts
@@ -32,6 +34,9 @@ class Specification:
     formula: Formula
     method: str
     residual: Residual | None
+    variance: Variance | None
+    weights: str | None
+    offset: str | None
     categories: Mapping[str, list[Any]] | None
 
     @property
@@ -60,7 +65,8 @@ class Rows:
     """The rows sorted by the grouping factors (and time, under a residual structure that has one).
 
     order : (n,) places of the sorted rows in the table; None if they were sorted already.
-    X, Z : columns (n,) in the user's units, an intercept as a broadcast 1; y : (n,).
+    X, Z : columns (n,) in the user's units, an intercept as a broadcast 1; y : (n,) the response less the
+    offset; offset : (n,), 0 without one; weights : (n,) prior weights, None without.
     units : for each level the rows as its moments see them.
     """
 
@@ -68,6 +74,8 @@ class Rows:
     X: list[np.ndarray]
     Z: list[np.ndarray]
     y: np.ndarray
+    offset: np.ndarray
+    weights: np.ndarray | None
     units: tuple[SortedRows, ...]
 
     def unsorted(self, values: np.ndarray) -> np.ndarray:
@@ -84,8 +92,8 @@ class Model:
     """A specification bound to data, ready for the likelihood.
 
     groups : grouping factors, outermost first; random : the random terms, in that order; covariances :
-    structure of Psi of each level; cells : moments of each level's units as if rows were independent; structure : the
-    residual structure, bound; tries : values of its parameters to start from.
+    structure of Psi of each level; cells : moments of each level's units as if rows were independent;
+    structure : the residual structure, bound; tries : values of its parameters to start from.
     """
 
     spec: Specification
@@ -140,10 +148,11 @@ class Model:
         return [name for block in self.blocks if block.level == level for name in block.names]
 
 
-def build(spec: Specification, table: Table) -> Model:
+def build(spec: Specification, table: Table, fitted: np.ndarray | None = None) -> Model:
     """Bind a specification to the rows read for it.
 
-    Raises DataError, FormulaError or FitError with one sentence.
+    fitted : (n,) fitted values of the rows of the table, for a variance that depends on them; until they
+    are known that variance is taken as constant. Raises DataError, FormulaError or FitError.
     """
     formula = spec.formula
     groups = outermost_first(table, _group_columns(spec))
@@ -158,8 +167,8 @@ def build(spec: Specification, table: Table) -> Model:
         _check_identified(rows, level, covariances[level].q, group.name)
     centred = centre(rows.X, rows.Z, rows.y, [block.columns for block in blocks])
     _check_variation(centred, rows.y, formula)
-    structure = None if spec.residual is None else spec.residual.bind(rows.units[-1])
-    tries = [] if structure is None else structure.starts(rows.units[-1], centred.y)
+    structure = _structure(spec, table, rows, fitted)
+    tries = [] if structure is None else structure.starts(centred.y)
     moments, cells, coordinates = _moments(rows, centred, blocks, covariances, structure)
     return Model(
         spec,
@@ -260,12 +269,47 @@ def _rows(
     X = columns(fixed)
     Z = [column for _, design in random for column in columns(design)]
     y = taken(response(spec.formula.response, table.columns))
+    offset = np.zeros(table.n) if spec.offset is None else taken(_number(table, spec.offset, "offset"))
+    weights = None if spec.weights is None else taken(_weights(table, spec.weights))
     sorted_times = None if times is None else taken(times)
     # Without a grouping factor every row is a unit of its own.
     codes = [taken(group.factor.codes) for group in groups] or [np.arange(table.n)]
     if times is not None and spec.residual is not None and spec.residual.time is not None:
         check_one_row_a_time(groups[-1], codes[-1], spec.residual.time, taken(times))
-    return Rows(order, X, Z, y, _units(codes, sorted_times))
+    return Rows(order, X, Z, y - offset, offset, weights, _units(codes, sorted_times))
+
+
+def _number(table: Table, name: str, role: str) -> np.ndarray:
+    column = table.columns[name]
+    if isinstance(column, Factor):
+        raise DataError(f"The {role} {name!r} must be a number, but it is a category.")
+    return column
+
+
+def _weights(table: Table, name: str) -> np.ndarray:
+    weights = _number(table, name, "prior weights")
+    if weights.min() <= 0:
+        raise DataError(
+            f"The prior weights {name!r} must be positive (variance sigma^2 / weight), but {name!r} has "
+            f"{weights.min():g}; leave rows without information out of the data."
+        )
+    return weights
+
+
+def _structure(
+    spec: Specification, table: Table, rows: Rows, fitted: np.ndarray | None
+) -> BoundResidual | None:
+    """The residual structure and the variance structure, bound to the rows."""
+    unit = rows.units[-1]
+    inner = None if spec.residual is None else spec.residual.bind(unit)
+    variance = spec.variance
+    if variance is None or (variance.column is None and fitted is None):
+        return inner
+    column = fitted if variance.column is None else table.columns[variance.column]
+    assert column is not None
+    bound, marks = variance.bind(column)
+    law = None if inner is None else inner.law
+    return ScaledResidual(law, bound, marks if rows.order is None else marks[rows.order], unit)
 
 
 def _times(spec: Specification, table: Table) -> np.ndarray | None:
@@ -304,6 +348,8 @@ def _moments(
     structure: BoundResidual | None,
 ) -> tuple[Subjects | ResidualMoments, tuple[Subjects, ...], Coordinates]:
     """Moments in rotated coordinates, those of each level's units, and the way back."""
+    if rows.weights is not None:
+        centred = centred.scaled(np.sqrt(rows.weights))
     # Columns below each level: its own Z, then all that stands above it, then X and y.
     above = [*centred.X, centred.y]
     widths = [covariance.q for covariance in covariances]
@@ -329,7 +375,7 @@ def _moments(
     moments: Subjects | ResidualMoments = rotated[-1]
     if structure is not None:
         Z = [centred.Z[index] for index in own[-1]]
-        raw = structure.moments(Z, above[len(Z) :], rows.units[-1])
+        raw = structure.moments(Z, above[len(Z) :])
         moments = raw.rotated(blockwise([*parts[:-1][::-1], fixed]), parts[-1])
     for level in range(len(covariances) - 2, -1, -1):
         unit, inner = rows.units[level], rows.units[level + 1]

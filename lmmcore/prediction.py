@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lmmcore.covariance.residual import NewRows
+from lmmcore.covariance.scaled import ScaledResidual
 from lmmcore.data import Table, read, to_frame
 from lmmcore.frames import degrees_of_freedom, t_interval, unit_names
 from lmmcore.grouping import combined
@@ -36,6 +38,8 @@ def predict(fit: Fit, new: Any, level: str, interval: str | None, conf_level: fl
     table = _read(solution, new, level)
     X = np.array(solution.model.fixed.columns(table))[list(solution.model.coordinates.kept)]
     values = {"prediction": solution.beta @ X}
+    if solution.model.spec.offset is not None:
+        values["prediction"] = values["prediction"] + table.columns[solution.model.spec.offset]
     if level == "subject":
         values["prediction"] = values["prediction"] + _subject_part(fit, table)
     if interval:
@@ -58,12 +62,16 @@ def _spread(values: np.ndarray, table: Table) -> np.ndarray:
 def _read(solution: Solution, new: Any, level: str) -> Table:
     model = solution.model
     variables = set(model.fixed.variables)
+    if model.spec.offset is not None:
+        variables.add(model.spec.offset)
     grouping: set[str] = set()
     if level == "subject":
         grouping |= {column for group in model.groups for column in group.columns}
         variables = variables.union(*(design.variables for _, design in model.random))
         if model.spec.residual is not None and model.spec.residual.time is not None:
             variables.add(model.spec.residual.time)
+        if model.spec.variance is not None and model.spec.variance.column is not None:
+            variables.add(model.spec.variance.column)
     categories = {name: list(levels) for name, levels in model.levels.items() if name in variables}
     return read(new, sorted(variables), sorted(grouping), categories)
 
@@ -94,27 +102,36 @@ def _subject_part(fit: Fit, table: Table) -> np.ndarray:
 def _carried(fit: Fit, table: Table, known: np.ndarray, mine: np.ndarray) -> np.ndarray:
     """Serial residuals of known subjects at the new times."""
     solution, model = fit.solution, fit.solution.model
-    structure, unit = model.structure, model.rows.units[-1]
+    structure, rows, unit = model.structure, model.rows, model.rows.units[-1]
     assert structure is not None
-    left = model.rows.y - fitted_values(solution, fit.blups)[1]
+    left = rows.y - fitted_values(solution, fit.blups)[1]
+    if rows.weights is not None:
+        left = left * np.sqrt(rows.weights)
     ends = np.append(unit.starts[1:], len(left))
-    new_times = _new_times(solution, table)
+    new = _new_rows(solution, table)
     result = np.empty(len(mine))
     for subject in np.unique(known[mine]):
         of = np.flatnonzero(known[mine] == subject)
-        seen = slice(unit.starts[subject], ends[subject])
-        R = structure.covariance(solution.natural, unit.times[seen])
-        cross = structure.cross(solution.natural, new_times[mine[of]], unit.times[seen])
+        seen = np.arange(unit.starts[subject], ends[subject])
+        R = structure.covariance(solution.natural, seen)
+        marks = None if new.marks is None else new.marks[mine[of]]
+        cross = structure.cross(solution.natural, NewRows(new.times[mine[of]], marks), seen)
         result[of] = cross @ np.linalg.solve(R, left[seen])
     return result
 
 
-def _new_times(solution: Solution, table: Table) -> np.ndarray:
-    """Times of the new rows; 0 for a structure without a time."""
-    residual = solution.model.spec.residual
-    if residual is None or residual.time is None:
-        return np.zeros(table.n)
-    times = table.columns[residual.time]
-    assert isinstance(times, np.ndarray)  # numbers in the fit, so numbers or an error here
-    residual.check(times)
-    return times
+def _new_rows(solution: Solution, table: Table) -> NewRows:
+    """Times of the new rows (0 for a structure without a time) and what their variance depends on."""
+    spec = solution.model.spec
+    times = np.zeros(table.n)
+    if spec.residual is not None and spec.residual.time is not None:
+        column = table.columns[spec.residual.time]
+        assert isinstance(column, np.ndarray)  # numbers in the fit, so numbers or an error here
+        spec.residual.check(column)
+        times = column
+    if spec.variance is None or not isinstance(solution.model.structure, ScaledResidual):
+        return NewRows(times, None)
+    if spec.variance.column is None:
+        X = np.array(solution.model.fixed.columns(table))[list(solution.model.coordinates.kept)]
+        return NewRows(times, spec.variance.bind(solution.beta @ X)[1])
+    return NewRows(times, spec.variance.bind(table.columns[spec.variance.column])[1])

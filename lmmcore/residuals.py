@@ -26,6 +26,16 @@ def fitted_values(solution: Solution, predicted: Sequence[Blups]) -> tuple[np.nd
     return population, subject
 
 
+def residual_scale(solution: Solution) -> np.ndarray:
+    """Standard deviation : (n,) of each sorted row's residual given the random effects."""
+    model, rows = solution.model, solution.model.rows
+    scale = np.full(len(rows.y), np.sqrt(solution.sigma2))
+    if model.structure is not None:
+        one = np.arange(len(rows.y))[:, None]
+        scale *= np.sqrt(model.structure.covariance(solution.natural, one)[:, 0, 0])
+    return scale if rows.weights is None else scale / np.sqrt(rows.weights)
+
+
 def normalized_residuals(solution: Solution, marginal: np.ndarray) -> np.ndarray:
     """L_i^-1 (y_i - X_i beta^) with sigma^2 V_i = L_i L_i' : independent N(0, 1) if the model holds.
 
@@ -50,8 +60,11 @@ def marginal_covariance(solution: Solution, index: np.ndarray) -> np.ndarray:
     if model.structure is None:
         V = np.broadcast_to(np.eye(index.shape[1]), (*index.shape, index.shape[1])).copy()
     else:
-        R = model.structure.covariance(solution.natural, innermost.times[index])
+        R = model.structure.covariance(solution.natural, index)
         V = np.where(_same(innermost.subject[index]), R, 0.0)
+    if rows.weights is not None:
+        scale = 1 / np.sqrt(rows.weights[index])
+        V *= scale[:, :, None] * scale[:, None, :]
     for level, unit in enumerate(rows.units):
         columns = model.columns(level)
         if columns.start == columns.stop:

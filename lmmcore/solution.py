@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from lmmcore.likelihood.certificate import Certificate, certify
-from lmmcore.likelihood.estimate import estimate
+from lmmcore.likelihood.estimate import estimate, starting_points
 from lmmcore.likelihood.nested import NestedMoments
 from lmmcore.likelihood.newton import Optimum
 from lmmcore.likelihood.objective import Moments, Objective
@@ -17,6 +17,8 @@ from lmmcore.moments.subjects import Patterns, Subjects, grouped
 
 # A variance or determinant below this part of its scale is a zero.
 ZERO = 1e-10
+# Added to the relative variances of a solution that another search starts from.
+SMALL = 1e-3
 
 
 @dataclass(frozen=True)
@@ -95,16 +97,22 @@ class Solution:
         return certify(self.optimum, self.boundary)
 
 
-def solve(model: Model) -> Solution:
+def solve(model: Model, near: Solution | None = None) -> Solution:
     """Estimate the model by the method of its specification.
 
-    Raises FitError where no estimate exists.
+    near : a solution to start from, of the same model with perhaps fewer residual parameters (the last ones
+    missing are started at 0); by default several starts are tried. Raises FitError where no estimate exists.
     """
     moments: Moments = model.moments
     if isinstance(moments, Subjects) and model.blocks:
         moments = grouped(moments)
     objective = Objective(model.covariances[0], moments, model.n, model.spec.reml)
-    optimum = estimate(objective, model.cells, model.tries)
+    starts = (
+        starting_points(objective, model.cells, model.tries)
+        if near is None
+        else [_from(near, objective, model)]
+    )
+    optimum = estimate(objective, starts)
     coordinates, best = model.coordinates, optimum.evaluation.value.profile
     theta, objective = optimum.evaluation.theta, optimum.objective
     beta = coordinates.origin + coordinates.fixed @ best.beta
@@ -114,4 +122,15 @@ def solve(model: Model) -> Solution:
     if model.structure is not None:
         natural = model.structure.natural(theta[objective.residual])
     deviance = optimum.deviance - (2 * coordinates.log_det_fixed if model.spec.reml else 0)
+    if model.rows.weights is not None:
+        deviance -= float(np.log(model.rows.weights).sum())
     return Solution(model, optimum, beta, vcov, best.sigma2, psi, natural, -deviance / 2)
+
+
+def _from(near: Solution, objective: Objective, model: Model) -> np.ndarray:
+    """theta of a nearby solution; a zero variance is started a little above zero, to be free to grow."""
+    old = near.optimum
+    psis = [psi + SMALL * np.eye(len(psi)) for psi in old.objective.psis(old.evaluation.theta)]
+    phi = old.evaluation.theta[old.objective.residual]
+    size = 0 if model.structure is None else len(model.structure.independence)
+    return objective.theta(psis, np.concatenate([phi, np.zeros(size - len(phi))]))

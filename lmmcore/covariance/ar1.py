@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmmcore.covariance.residual import NewRows
 from lmmcore.errors import DataError
+from lmmcore.moments.dense import Matrices
 from lmmcore.moments.serial import Combination, Gaps, SerialMoments, find_gaps, serial_moments
 from lmmcore.moments.subjects import SortedRows
 
@@ -51,7 +53,7 @@ class AR1:
         """The structure for one data set."""
         gaps = find_gaps(rows.times, rows.subject)
         step = int(np.gcd.reduce(gaps.sizes.astype(np.int64))) if len(gaps.sizes) else 1
-        return BoundAR1(step, gaps)
+        return BoundAR1(step, gaps, rows)
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,18 @@ class BoundAR1:
 
     step: int
     gaps: Gaps
+    rows: SortedRows
 
     parameter_names = ("rho",)
 
-    def moments(self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], rows: SortedRows) -> SerialMoments:
+    @property
+    def law(self) -> AR1Law:
+        """R written out, as a variance structure on top needs it."""
+        return AR1Law(self.step)
+
+    def moments(self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray]) -> SerialMoments:
         """Three fixed matrices a gap, combined anew at each correlation."""
-        return serial_moments(Z, XY, rows, self.gaps, self.combination)
+        return serial_moments(Z, XY, self.rows, self.gaps, self.combination)
 
     def combination(self, z: np.ndarray) -> Combination:
         """Coefficients of F, C_d, K_d + K_d', P_d (lmmcore.moments.serial) as functions of z : (1,)."""
@@ -92,8 +100,38 @@ class BoundAR1:
 
     def natural(self, z: np.ndarray) -> np.ndarray:
         """(rho,) from z."""
-        phi = np.tanh(z)
-        return np.sign(phi) * np.abs(phi) ** (1 / self.step)
+        return self.law.natural(z)
+
+    @property
+    def independence(self) -> np.ndarray:
+        """z without any correlation."""
+        return self.law.independence
+
+    def starts(self, residuals: np.ndarray) -> list[np.ndarray]:
+        """Values of z to try first."""
+        return self.law.starts(self.rows, residuals)
+
+    def at_boundary(self, natural: np.ndarray) -> list[str]:
+        """Phrases for a correlation of 1 or -1."""
+        return self.law.at_boundary(natural)
+
+    def covariance(self, natural: np.ndarray, index: np.ndarray) -> np.ndarray:
+        """rho^|t - s| : (..., n, n)."""
+        times = self.rows.times[index]
+        return self.law.cross(natural, times, times)
+
+    def cross(self, natural: np.ndarray, new: NewRows, index: np.ndarray) -> np.ndarray:
+        """rho^|t - s| : (a, b)."""
+        return self.law.cross(natural, new.times, self.rows.times[index])
+
+
+@dataclass(frozen=True)
+class AR1Law:
+    """The correlation written out, on a grid of `step` units of time."""
+
+    step: int
+
+    parameter_names = ("rho",)
 
     @property
     def independence(self) -> np.ndarray:
@@ -104,24 +142,36 @@ class BoundAR1:
         """Values of z to try first."""
         return [np.arctanh([phi]) for phi in STARTS]
 
+    def natural(self, z: np.ndarray) -> np.ndarray:
+        """(rho,) from z."""
+        phi = np.tanh(z)
+        return np.sign(phi) * np.abs(phi) ** (1 / self.step)
+
     def at_boundary(self, natural: np.ndarray) -> list[str]:
         """Phrases for a correlation of 1 or -1."""
         rho = float(natural[0])
         return [f"rho is {np.sign(rho):.0f}"] if 1 - abs(rho) < AT_ONE else []
 
-    def covariance(self, natural: np.ndarray, times: np.ndarray) -> np.ndarray:
-        """rho^|t - s| : (..., n, n)."""
-        return self._correlation(natural[0], times[..., :, None] - times[..., None, :])
+    def matrices(self, z: np.ndarray, times: np.ndarray) -> Matrices:
+        """R and its derivatives by z."""
+        unit = np.tanh(np.clip(z[0], -LARGEST_Z, LARGEST_Z))
+        slope, bend = 1 - unit**2, -2 * unit * (1 - unit**2)
+        apart = np.abs(times[:, :, None] - times[:, None, :]) / self.step
+        off = apart > 0
+        value, by_unit, by_unit2 = power(unit, np.where(off, apart, 1.0))
+        first = np.where(off, by_unit * slope, 0.0)
+        second = np.where(off, by_unit2 * slope**2 + by_unit * bend, 0.0)
+        return Matrices(np.where(off, value, 1.0), first[None], second[None, None])
 
     def cross(self, natural: np.ndarray, new: np.ndarray, seen: np.ndarray) -> np.ndarray:
-        """rho^|t - s| : (a, b)."""
-        return self._correlation(natural[0], new[:, None] - seen[None, :])
+        """rho^|t - s| : (..., a, b). Off the grid the sign of a negative rho is that of the nearest step."""
+        distance = np.abs(new[..., :, None] - seen[..., None, :])
+        size = np.abs(natural[0]) ** distance
+        return size if natural[0] >= 0 else size * np.where(np.round(distance / self.step) % 2, -1, 1)
 
-    def _correlation(self, rho: float, difference: np.ndarray) -> np.ndarray:
-        """Off the grid of the data the sign of a negative rho is that of the nearest step."""
-        distance = np.abs(difference)
-        size = np.abs(rho) ** distance
-        return size if rho >= 0 else size * np.where(np.round(distance / self.step) % 2, -1, 1)
+    def variance(self, natural: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """1 at every time."""
+        return np.ones(times.shape)
 
 
 def power(base: float, exponents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -33,7 +33,7 @@ class CompoundSymmetry:
     def bind(self, rows: SortedRows) -> DenseResidual:
         """The structure for one data set."""
         sizes = np.diff(np.append(rows.starts, len(rows.times)))
-        return DenseResidual(CompoundSymmetryLaw(int(max(sizes.max(), 2))))
+        return DenseResidual(CompoundSymmetryLaw(int(max(sizes.max(), 2))), rows)
 
 
 @dataclass(frozen=True)

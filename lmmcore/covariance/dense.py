@@ -1,52 +1,23 @@
-"""A bound residual structure whose R is written out: what all such structures share."""
+"""A residual structure whose R is written out for each set of times."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
-from lmmcore.moments.dense import DenseMoments, Matrices, dense_moments
+from lmmcore.covariance.residual import Law, NewRows
+from lmmcore.moments.dense import DenseMoments, dense_moments
 from lmmcore.moments.subjects import SortedRows
-
-
-class Law(Protocol):
-    """The covariance itself: R as a function of times and unbounded parameters z : (m,)."""
-
-    @property
-    def parameter_names(self) -> tuple[str, ...]:
-        """Names of the natural parameters."""
-
-    @property
-    def independence(self) -> np.ndarray:
-        """z of (nearly) independent residuals."""
-
-    def starts(self, rows: SortedRows, residuals: np.ndarray) -> list[np.ndarray]:
-        """Values of z to start from, given least-squares residuals : (n,)."""
-
-    def natural(self, z: np.ndarray) -> np.ndarray:
-        """Parameters on their natural scale."""
-
-    def at_boundary(self, natural: np.ndarray) -> list[str]:
-        """A phrase for each parameter on the boundary of its space."""
-
-    def matrices(self, z: np.ndarray, times: np.ndarray) -> Matrices:
-        """R : (c, n, n) at times : (c, n), with exact derivatives."""
-
-    def cross(self, natural: np.ndarray, new: np.ndarray, seen: np.ndarray) -> np.ndarray:
-        """Covariance : (..., a, b) of different measurements at times (..., a) and (..., b)."""
-
-    def variance(self, natural: np.ndarray, times: np.ndarray) -> np.ndarray:
-        """Variance of a measurement at each time, relative to sigma^2."""
 
 
 @dataclass(frozen=True)
 class DenseResidual:
-    """A law bound to the rows of one data set."""
+    """A law bound to the sorted rows of one data set."""
 
     law: Law
+    rows: SortedRows
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -58,13 +29,16 @@ class DenseResidual:
         """z of (nearly) independent residuals."""
         return self.law.independence
 
-    def starts(self, rows: SortedRows, residuals: np.ndarray) -> list[np.ndarray]:
+    def starts(self, residuals: np.ndarray) -> list[np.ndarray]:
         """Values of z to start from."""
-        return self.law.starts(rows, residuals)
+        return self.law.starts(self.rows, residuals)
 
-    def moments(self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], rows: SortedRows) -> DenseMoments:
+    def moments(self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray]) -> DenseMoments:
         """R of each set of times, inverted at each evaluation."""
-        return dense_moments(Z, XY, rows, self.law.matrices)
+        times = self.rows.times[:, None]
+        return dense_moments(
+            Z, XY, self.rows, times, lambda phi, marks: self.law.matrices(phi, marks[..., 0])
+        )
 
     def natural(self, z: np.ndarray) -> np.ndarray:
         """Parameters on their natural scale."""
@@ -74,13 +48,14 @@ class DenseResidual:
         """A phrase for each parameter on the boundary of its space."""
         return self.law.at_boundary(natural)
 
-    def covariance(self, natural: np.ndarray, times: np.ndarray) -> np.ndarray:
-        """R : (..., n, n) at times : (..., n)."""
+    def covariance(self, natural: np.ndarray, index: np.ndarray) -> np.ndarray:
+        """R : (..., n, n) of the rows index : (..., n)."""
+        times = self.rows.times[index]
         R = self.law.cross(natural, times, times)
-        place = np.arange(times.shape[-1])
+        place = np.arange(index.shape[-1])
         R[..., place, place] = self.law.variance(natural, times)
         return R
 
-    def cross(self, natural: np.ndarray, new: np.ndarray, seen: np.ndarray) -> np.ndarray:
-        """Covariance : (a, b) of further measurements at new : (a,) with those at seen : (b,)."""
-        return self.law.cross(natural, new, seen)
+    def cross(self, natural: np.ndarray, new: NewRows, index: np.ndarray) -> np.ndarray:
+        """Covariance : (a, b) of further measurements with the rows index : (b,)."""
+        return self.law.cross(natural, new.times, self.rows.times[index])

@@ -40,7 +40,7 @@ class CAR1:
 
     def bind(self, rows: SortedRows) -> DenseResidual:
         """The structure for one data set."""
-        return DenseResidual(_law(1, False, rows, as_rho=True))
+        return DenseResidual(_law(1, False, rows, as_rho=True), rows)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Exponential:
 
     def bind(self, rows: SortedRows) -> DenseResidual:
         """The structure for one data set."""
-        return DenseResidual(_law(1, self.nugget, rows))
+        return DenseResidual(_law(1, self.nugget, rows), rows)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Gaussian:
 
     def bind(self, rows: SortedRows) -> DenseResidual:
         """The structure for one data set."""
-        return DenseResidual(_law(2, self.nugget, rows))
+        return DenseResidual(_law(2, self.nugget, rows), rows)
 
 
 def _law(power: int, nugget: bool, rows: SortedRows, as_rho: bool = False) -> PowerExponential:

@@ -35,7 +35,7 @@ class RandomWalk:
 
     def bind(self, rows: SortedRows) -> DenseResidual:
         """The structure for one data set."""
-        return DenseResidual(RandomWalkLaw())
+        return DenseResidual(RandomWalkLaw(), rows)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,12 @@ wherever it is passed as `residual=`, nothing has to be registered.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from lmmcore.moments.dense import Matrices
 from lmmcore.moments.subjects import SortedRows, Subjects, Weights
 
 
@@ -31,8 +33,16 @@ class ResidualMoments(Protocol):
         """The part of the Hessian linear in second derivatives of R^-1 and log|R| : (m, m)."""
 
 
-class BoundResidual(Protocol):
-    """A residual structure for the rows of one data set; z : (m,) are its unbounded parameters."""
+@dataclass(frozen=True)
+class NewRows:
+    """Rows to predict, as a residual structure sees them. times, marks : (a,); marks of the variance."""
+
+    times: np.ndarray
+    marks: np.ndarray | None
+
+
+class Law(Protocol):
+    """The covariance itself: R as a function of times and unbounded parameters z : (m,)."""
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -43,11 +53,7 @@ class BoundResidual(Protocol):
         """z of (nearly) independent residuals."""
 
     def starts(self, rows: SortedRows, residuals: np.ndarray) -> list[np.ndarray]:
-        """Values of z to start from, given least-squares residuals : (n,) of the sorted rows; those near the
-        end of the list explain most by the correlation."""
-
-    def moments(self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], rows: SortedRows) -> ResidualMoments:
-        """Moments of columns (n,) of Z and [X y]."""
+        """Values of z to start from, given least-squares residuals : (n,)."""
 
     def natural(self, z: np.ndarray) -> np.ndarray:
         """Parameters on their natural scale."""
@@ -55,11 +61,49 @@ class BoundResidual(Protocol):
     def at_boundary(self, natural: np.ndarray) -> list[str]:
         """A phrase for each parameter on the boundary of its space."""
 
-    def covariance(self, natural: np.ndarray, times: np.ndarray) -> np.ndarray:
-        """R : (..., n, n) at times : (..., n), relative to sigma^2."""
+    def matrices(self, z: np.ndarray, times: np.ndarray) -> Matrices:
+        """R : (c, n, n) at times : (c, n), with exact derivatives."""
 
     def cross(self, natural: np.ndarray, new: np.ndarray, seen: np.ndarray) -> np.ndarray:
-        """Covariance : (a, b) of further measurements at times new : (a,) with those at seen : (b,)."""
+        """Covariance : (..., a, b) of different measurements at times (..., a) and (..., b)."""
+
+    def variance(self, natural: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """Variance of a measurement at each time, relative to sigma^2."""
+
+
+class BoundResidual(Protocol):
+    """A residual structure bound to the sorted rows of one data set; z : (m,) its unbounded parameters."""
+
+    @property
+    def law(self) -> Law | None:
+        """R written out; None for independent residuals."""
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Names of the natural parameters."""
+
+    @property
+    def independence(self) -> np.ndarray:
+        """z of (nearly) independent residuals."""
+
+    def starts(self, residuals: np.ndarray) -> list[np.ndarray]:
+        """Values of z to start from, given least-squares residuals : (n,) of the sorted rows; those near the
+        end of the list explain most by the correlation."""
+
+    def moments(self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray]) -> ResidualMoments:
+        """Moments of sorted columns (n,) of Z and [X y]."""
+
+    def natural(self, z: np.ndarray) -> np.ndarray:
+        """Parameters on their natural scale."""
+
+    def at_boundary(self, natural: np.ndarray) -> list[str]:
+        """A phrase for each parameter on the boundary of its space."""
+
+    def covariance(self, natural: np.ndarray, index: np.ndarray) -> np.ndarray:
+        """R : (..., n, n) of the sorted rows index : (..., n) as if of one subject, relative to sigma^2."""
+
+    def cross(self, natural: np.ndarray, new: NewRows, index: np.ndarray) -> np.ndarray:
+        """Covariance : (a, b) of further measurements with the sorted rows index : (b,)."""
 
 
 class Residual(Protocol):

@@ -47,7 +47,7 @@ class Toeplitz:
                 f"Toeplitz({self.time!r}) would estimate {lags} correlations, one a lag, and allows "
                 f"{MOST_LAGS}; use AR1({self.time!r}) or Exponential({self.time!r})."
             )
-        return DenseResidual(ToeplitzLaw(step, lags))
+        return DenseResidual(ToeplitzLaw(step, lags), rows)
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ class Unstructured:
 
     def bind(self, rows: SortedRows) -> DenseResidual:
         """The structure for one data set."""
-        return DenseResidual(UnstructuredLaw(tuple(np.unique(rows.times).tolist())))
+        return DenseResidual(UnstructuredLaw(tuple(np.unique(rows.times).tolist())), rows)
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,13 @@ def null_distribution(null: Fit, alternative: Fit, found: Step) -> ChiBar:
     sizes = [len(new) for _, new in found.grown]
     for (block, _), size in zip(found.grown, sizes, strict=True):
         free += (len(block.columns) - size) * size  # covariances of new with old effects
+    if found.nugget:
+        # One bounded direction more; with others beside it, chi-square is an upper bound.
+        return (
+            chi_square(free + sum(size * (size + 1) // 2 for size in sizes))
+            if sizes
+            else half_space(free - 1)
+        )
     if not sizes:
         return chi_square(free)
     if sizes == [1]:

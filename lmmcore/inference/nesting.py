@@ -17,13 +17,15 @@ class Step:
     """What the alternative adds to the null.
 
     fixed : fixed effects; residual : parameters of the residual structure; merged : covariances between
-    effects that the null has uncorrelated;
+    effects that the null has uncorrelated; nugget : whether one of the residual parameters is a nugget,
+    which cannot be negative;
     grown : for each block with new effects, (block of the alternative, places of its new columns).
     """
 
     fixed: int
     residual: int
     merged: int
+    nugget: bool
     grown: tuple[tuple[RandomBlock, tuple[int, ...]], ...]
 
 
@@ -45,7 +47,8 @@ def step(null: Model, alternative: Model) -> Step | None:
             known = {name for member in members for name in member.names}
             new = [place for name, place in zip(block.names, block.columns, strict=True) if name not in known]
             grown.append((block, tuple(new[len(new) - (len(block.columns) - old) :])))
-    found = Step(alternative.p - null.p, residual, merged, tuple(grown))
+    nugget = _has_nugget(alternative) and not _has_nugget(null)
+    found = Step(alternative.p - null.p, residual, merged, nugget, tuple(grown))
     added = found.fixed + found.residual + found.merged + len(found.grown)
     return found if added > 0 else None
 
@@ -71,13 +74,38 @@ def _placed(
     return inside
 
 
+# A structure of the first type is a special case of one of the second.
+SPECIAL_CASES = {
+    ("ar1", "toeplitz"),
+    ("ar1", "unstructured"),
+    ("compound_symmetry", "toeplitz"),
+    ("compound_symmetry", "unstructured"),
+    ("toeplitz", "unstructured"),
+}
+
+
 def _residual(null: Model, alternative: Model) -> int | None:
     """Parameters that the alternative's residual structure adds; None if the null's is not a case of it."""
+    small, large = null.spec, alternative.spec
+    if small.weights != large.weights or small.offset != large.offset:
+        return None
+    if small.variance not in (None, large.variance) or not _is_case(null, alternative):
+        return None
+    count = [0 if m.structure is None else len(m.structure.parameter_names) for m in (null, alternative)]
+    return count[1] - count[0]
+
+
+def _is_case(null: Model, alternative: Model) -> bool:
     old, new = null.spec.residual, alternative.spec.residual
-    if new is None:
-        return 0 if old is None else None
     if old is None:
-        assert alternative.structure is not None
-        return len(alternative.structure.parameter_names)
-    same = type(old) is type(new) and old.time == new.time
-    return 0 if same and null.groups[-1].columns == alternative.groups[-1].columns else None
+        return True
+    if new is None or null.groups[-1].columns != alternative.groups[-1].columns:
+        return False
+    if type(old) is type(new):
+        return old.time == new.time and _has_nugget(null) <= _has_nugget(alternative)
+    return (old.type, new.type) in SPECIAL_CASES and old.time in (None, new.time)
+
+
+def _has_nugget(model: Model) -> bool:
+    """Whether the residual structure estimates a nugget."""
+    return bool(getattr(model.spec.residual, "nugget", False))

@@ -14,7 +14,7 @@ keeps what it takes to go back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -62,6 +62,18 @@ class Centred:
     fixed: np.ndarray
     origin: np.ndarray
     random: np.ndarray
+
+    def scaled(self, by: np.ndarray) -> Centred:
+        """The columns with each row multiplied by (n,); a column that occurs twice stays one object."""
+        made: dict[int, np.ndarray] = {}
+
+        def times(column: np.ndarray) -> np.ndarray:
+            if id(column) not in made:
+                made[id(column)] = by if is_one(column) else by * column
+            return made[id(column)]
+
+        X, Z = [times(column) for column in self.X], [times(column) for column in self.Z]
+        return replace(self, X=X, Z=Z, y=by * self.y)
 
 
 def centre(

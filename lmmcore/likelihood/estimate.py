@@ -22,17 +22,13 @@ NEGLIGIBLE = 1e-3
 SAME_DEVIANCE = 1e-9
 
 
-def estimate(
-    objective: Objective, cells: Sequence[Subjects | Patterns], correlations: Sequence[np.ndarray]
-) -> Optimum:
-    """The (restricted) maximum-likelihood estimate.
+def estimate(objective: Objective, starts: Sequence[np.ndarray]) -> Optimum:
+    """The (restricted) maximum-likelihood estimate: the best optimum found from the starts.
 
-    cells : moments of each level's units as if rows were independent; correlations : values of the
-    residual structure's parameters to start from, those last in the list explaining most.
-    Raises FitError if the likelihood cannot be evaluated at any start.
+    Raises FitError if the likelihood cannot be evaluated at any of them.
     """
     optima = []
-    for start in _starts(objective, cells, correlations):
+    for start in starts:
         found = minimise(objective, start)
         if found is not None:
             optima.append(_settle(found))
@@ -45,10 +41,14 @@ def estimate(
     return replace(best, evaluations=sum(optimum.evaluations for optimum in optima))
 
 
-def _starts(
+def starting_points(
     objective: Objective, cells: Sequence[Subjects | Patterns], correlations: Sequence[np.ndarray]
 ) -> list[np.ndarray]:
-    """Values of theta to start from, best first."""
+    """Values of theta to start from.
+
+    cells : moments of each level's units as if rows were independent; correlations : values of the
+    residual structure's parameters to start from, those last in the list explaining most.
+    """
     levels = len(cells)
     psis = [
         starting_psi(cell, level, objective.n, objective.reml) / levels

@@ -1,7 +1,7 @@
 """Random effects of smaller units inside larger ones: the inner level seen as a residual structure.
 
 Let the larger unit i hold the smaller units j with design W_j and relative covariance Psi_2. Everything
-below the outer random effects is R_i = R + blockdiag(W_j Psi_2 W_j'), and by the same algebra as at the outer level,
+below the outer random effects is R_i = R + blockdiag(W_j Psi_2 W_j'), and by the algebra of the outer level
 
     [Z X y]'R_i^-1[Z X y] = S_i - sum_j B_j H_j B_j',    log|R_i| = log|R| + sum_j log|I + A_j Psi_2|
 

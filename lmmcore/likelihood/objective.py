@@ -129,7 +129,16 @@ class Objective:
 
     def value(self, theta: np.ndarray) -> Value | None:
         """The deviance alone; None where V is numerically singular."""
-        return self._value(theta, self.subjects(theta))
+        found = self._cells_and_value(theta)
+        return None if found is None else found[1]
+
+    def _cells_and_value(self, theta: np.ndarray) -> tuple[Subjects | Patterns, Value] | None:
+        try:
+            cells = self.subjects(theta)
+        except np.linalg.LinAlgError:  # R itself is singular
+            return None
+        value = self._value(theta, cells)
+        return None if value is None else (cells, value)
 
     def _value(self, theta: np.ndarray, cells: Subjects | Patterns) -> Value | None:
         level = level_at(self.covariance.factor(theta[: self.split]), cells)
@@ -142,10 +151,10 @@ class Objective:
 
     def evaluate(self, theta: np.ndarray) -> Evaluation | None:
         """The deviance, its gradient and its Hessian; None where V is numerically singular."""
-        cells = self.subjects(theta)
-        value = self._value(theta, cells)
-        if value is None:
+        found = self._cells_and_value(theta)
+        if found is None:
             return None
+        cells, value = found
         m, split = len(theta), self.split
         best, level = value.profile, value.level
         r = len(cells.S)

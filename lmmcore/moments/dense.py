@@ -38,10 +38,11 @@ class Matrices:
 class Batch:
     """c cells of s subjects with n rows each.
 
-    times : (c, n); subjects : (c, s) subject numbers; U : (c, n, s, k) the rows of [Z X y].
+    marks : (c, n, d) times and whatever else R depends on; subjects : (c, s) subject numbers;
+    U : (c, n, s, k) the rows of [Z X y].
     """
 
-    times: np.ndarray
+    marks: np.ndarray
     subjects: np.ndarray
     U: np.ndarray
 
@@ -69,13 +70,13 @@ class DenseMoments:
         rotation = np.eye(self._k)
         rotation[:q, :q] = random
         rotation[q : q + p, q : q + p] = fixed
-        batches = [Batch(batch.times, batch.subjects, batch.U @ rotation) for batch in self._batches]
+        batches = [Batch(batch.marks, batch.subjects, batch.U @ rotation) for batch in self._batches]
         return DenseMoments(batches, self._matrices, q, self._outer)
 
     def _prepare(self, phi: tuple[float, ...]) -> list[tuple[Batch, Matrices, np.ndarray, np.ndarray]]:
         prepared = []
         for batch in self._batches:
-            matrices = self._matrices(np.array(phi), batch.times)
+            matrices = self._matrices(np.array(phi), batch.marks)
             inverse = np.linalg.inv(matrices.value)
             c, n, s, k = batch.U.shape
             whitened = (inverse @ batch.U.reshape(c, n, s * k)).reshape(batch.U.shape)
@@ -151,9 +152,10 @@ def dense_moments(
     Z: Sequence[np.ndarray],
     XY: Sequence[np.ndarray],
     rows: SortedRows,
+    marks: np.ndarray,
     matrices: Callable[[np.ndarray, np.ndarray], Matrices],
 ) -> DenseMoments:
-    """Moments under R = matrices(phi, times : (c, n)), subjects with equal times sharing it."""
+    """Moments under R = matrices(phi, marks : (c, n, d)), subjects with equal marks : (n, d) sharing it."""
     ends = np.append(rows.starts[1:], len(rows.times))
     sizes = ends - rows.starts
     U = np.column_stack([*Z, *XY])
@@ -161,12 +163,12 @@ def dense_moments(
     for n in np.unique(sizes):
         members = np.flatnonzero(sizes == n)
         index = rows.starts[members][:, None] + np.arange(n)
-        times, cell, counts = np.unique(rows.times[index], axis=0, return_inverse=True, return_counts=True)
+        seen, cell, counts = np.unique(marks[index], axis=0, return_inverse=True, return_counts=True)
         order = np.argsort(cell, kind="stable")
         first = np.cumsum(counts) - counts
         for s in np.unique(counts):
             cells = np.flatnonzero(counts == s)
             chosen = order[first[cells][:, None] + np.arange(s)]  # (c, s) places in members
-            batches.append(Batch(times[cells], members[chosen], U[index[chosen]].transpose(0, 2, 1, 3)))
+            batches.append(Batch(seen[cells], members[chosen], U[index[chosen]].transpose(0, 2, 1, 3)))
     outer = np.zeros(len(rows.starts), dtype=np.intp) if rows.outer is None else rows.outer
     return DenseMoments(batches, matrices, len(Z), outer)

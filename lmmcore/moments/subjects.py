@@ -242,3 +242,18 @@ def independent(Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], rows: SortedR
         return Subjects(A, B, gram(XY)[:, :, None], 0.0)
     starts = rows.starts[rows.outer_starts]
     return Subjects(A, B, Products(lambda values: np.add.reduceat(values, starts)).table(XY, XY), 0.0)
+
+
+def gathered(left: np.ndarray, right: np.ndarray, q: int, rows: SortedRows, log_r: float) -> Subjects:
+    """sum over rows of left (x) right, (n, k) each with the columns of Z first, as moments."""
+
+    def summed(i: slice, j: slice, starts: np.ndarray) -> np.ndarray:
+        products = left[:, i, None] * right[:, None, j]
+        return np.add.reduceat(products, starts, axis=0).transpose(1, 2, 0)
+
+    Z, XY = slice(None, q), slice(q, None)
+    if rows.outer is None:
+        S = (left[:, XY].T @ right[:, XY])[:, :, None]
+    else:
+        S = summed(XY, XY, rows.starts[rows.outer_starts])
+    return Subjects(summed(Z, Z, rows.starts), summed(XY, Z, rows.starts), S, log_r)

@@ -1,13 +1,9 @@
 """Why there is no selected model: one sentence for every section that would show it."""
 
-from lmmstudy.report.study import Study
-from lmmstudy.report.wording import sentence
+from lmmstudy.report.study import Json
 
 
-def no_model(study: Study) -> str:
-    """Why no model was selected."""
-    if study.clean["status"] == "failed":
-        return sentence(study.clean["message"] or "the data could not be read")
-    return sentence(
-        study.selection.get("message") or "no candidate could be fitted, so no model was selected"
-    )
+def no_model(clean: Json, selection: Json) -> str:
+    """The sentence of the file that says it; it starts with the dataset's name, which keeps its case."""
+    message = clean["message"] if clean["status"] == "failed" else selection["message"]
+    return str(message) or "No candidate could be fitted, so no model was selected."

@@ -1,4 +1,7 @@
-"""Named conditions, each with its threshold, that a reader should know before the numbers. At most seven are shown."""
+"""Named conditions, each with its threshold, that a reader should know before the numbers. At most seven
+are shown."""
+
+from collections import Counter
 
 from lmmstudy.report.blocks import Alert
 from lmmstudy.report.numbers import count, fixed, percent
@@ -88,13 +91,18 @@ def _data(study: Study) -> list[Alert]:
 
 
 def complete_subjects(study: Study) -> tuple[int, int]:
-    """Subjects seen at every visit, and all subjects; (0, 0) where there is no common schedule: patterns are listed
-    for few times only, and half of the subject-visits must have been made."""
-    visits, subjects = study.clean["visits"], study.clean["subjects"]["used"]
-    rows = study.clean["rows"]["used"]
-    if not visits["patterns"] or rows < 0.5 * subjects * len(visits["times"]):
+    """Subjects seen at every visit, and all subjects; (0, 0) where there is no common schedule.
+
+    A schedule has times listed in the audit (it lists few), and half of the possible visits were made.
+    """
+    times, rows = study.clean["visits"]["times"], study.rows
+    if not times or rows is None:
         return 0, 0
-    return sum(p["subjects"] for p in visits["patterns"] if all(p["visits"])), subjects
+    made = set(zip(rows.subject, rows.time.tolist(), strict=True))
+    visits = Counter(subject for subject, _ in made)
+    if len(made) < 0.5 * len(visits) * len(times):
+        return 0, 0
+    return sum(n == len(times) for n in visits.values()), len(visits)
 
 
 def _candidates(study: Study) -> list[Alert]:

@@ -1,6 +1,8 @@
-"""What a page is made of: plain data between the sections that choose the content and the template that draws it.
+"""What a page is made of: plain data between the sections that choose the content and the template that
+draws it.
 
-Texts are raw and escaped by the template. Only `Figure.svg` and `Equation.mathml` are markup, built by escaping functions.
+Texts are raw and escaped by the template. Only `Figure.svg` and `Equation.mathml` are markup, built by
+escaping functions.
 """
 
 from dataclasses import dataclass
@@ -10,7 +12,8 @@ from markupsafe import Markup
 
 @dataclass(frozen=True)
 class Cell:
-    """A table cell; `bar` draws a share between 0 and 1 beside the text, `detail` is a smaller second line."""
+    """A table cell; `bar` draws a share between 0 and 1 beside the text, `detail` is a smaller second
+    line."""
 
     text: str
     detail: str = ""
@@ -21,7 +24,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under `heads`; the first cell of a row is its header. `align` has one letter a column: l(eft) or r(ight)."""
+    """Rows under `heads`; the first cell of a row is its header. `align` has one letter a column: l(eft) or
+    r(ight)."""
 
     caption: str
     heads: tuple[str, ...]

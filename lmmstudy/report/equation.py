@@ -78,7 +78,8 @@ def _sign(value: float) -> str:
 
 
 def _lines(terms: Sequence[tuple[str, str]], first: bool = True) -> list[str]:
-    """Terms with their signs, PER_LINE on a line; the very first term shows its sign only if it is negative."""
+    """Terms with their signs, PER_LINE on a line; the very first term shows its sign only if it is
+    negative."""
     lines = []
     for start in range(0, len(terms), PER_LINE):
         pieces = []
@@ -91,7 +92,8 @@ def _lines(terms: Sequence[tuple[str, str]], first: bool = True) -> list[str]:
 
 
 def _variable(term: str) -> str:
-    """A term as a product: numbers by name, levels as [arm = b]; j is the index where it can vary within i."""
+    """A term as a product: numbers by name, levels as [arm = b]; j is the index where it can vary within
+    i."""
     pieces = [_name(f"[{p.name} = {p.level}]") if p.level else _sub(_name(p.name), "ij") for p in parts(term)]
     return _group([_op("·").join(pieces)])
 
@@ -132,7 +134,8 @@ def _value(value: float) -> str:
 
 
 def _bracket(rows: str) -> str:
-    """A matrix; its brackets are borders of the style sheet, for many machines have no font that stretches them."""
+    """A matrix; its brackets are borders of the style sheet, for many machines have no font that stretches
+    them."""
     return f'<mrow><mtable class="matrix">{rows}</mtable></mrow>'
 
 

@@ -1,4 +1,5 @@
-"""Page data to HTML: templates with autoescaping, style and script inline, a strict Content-Security-Policy."""
+"""Page data to HTML: templates with autoescaping, style and script inline, a strict
+Content-Security-Policy."""
 
 from base64 import b64encode
 from functools import cache
@@ -14,7 +15,8 @@ HERE = Path(__file__).parent
 
 @cache
 def environment() -> Environment:
-    """Templates beside this file; autoescape is on for every name, `select_autoescape` would miss *.html.j2."""
+    """Templates beside this file; autoescape is on for every name, `select_autoescape` would miss
+    *.html.j2."""
     return Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,

@@ -1,7 +1,7 @@
 """Which hypothesis the test of a coefficient tests, in words.
 
-Term names are formulaic's: "Days", "arm[T.b]" (treatment coding against a reference level), "arm[b]" (a column of
-its own for each level), "time:arm[T.b]".
+Term names are formulaic's: "Days", "arm[T.b]" (treatment coding against a reference level), "arm[b]" (a
+column of its own for each level), "time:arm[T.b]".
 """
 
 import re
@@ -23,9 +23,13 @@ class Part:
     level: str = ""
     treatment: bool = False
 
+    def __str__(self) -> str:
+        return f"{self.name} {self.level}".strip()
+
 
 def parts(term: str) -> tuple[Part, ...]:
-    """ "time:arm[T.b]" -> (Part("time"), Part("arm", "b", True)); a colon inside brackets belongs to a level."""
+    """ "time:arm[T.b]" -> (Part("time"), Part("arm", "b", True)); a colon inside brackets belongs to a
+    level."""
     pieces = re.split(r":(?![^\[]*\])", term)
     matches = [(piece, _FACTOR.fullmatch(piece)) for piece in pieces]
     return tuple(Part(m[1], m[3], bool(m[2])) if m else Part(piece) for piece, m in matches)
@@ -50,20 +54,18 @@ def hypothesis(term: str, terms: Sequence[str], response: str, levels: Levels) -
         return f"that the mean of {response} does not change with {term}{where}"
     if len(own) == 1 and factors[0].treatment:
         reference = _against(factors[0], terms, levels)
-        return f"that the mean of {response} in {factors[0].name} {factors[0].level} equals that in {reference}{where}"
+        return f"that the mean of {response} in {factors[0]} equals that in {reference}{where}"
     if len(own) == 1:
-        return f"that the mean of {response} in {factors[0].name} {factors[0].level} is 0{where}"
+        return f"that the mean of {response} in {factors[0]} is 0{where}"
     if len(own) == 2 and len(numbers) == 1:
         slope, factor = numbers[0].name, factors[0]
         if factor.treatment:
             reference = _against(factor, terms, levels)
-            return (
-                f"that the slope of {slope} in {factor.name} {factor.level} equals that in {reference}{where}"
-            )
-        return f"that the slope of {slope} in {factor.name} {factor.level} is 0{where}"
+            return f"that the slope of {slope} in {factor} equals that in {reference}{where}"
+        return f"that the slope of {slope} in {factor} is 0{where}"
     if len(own) == 2 and len(numbers) == 2:
         return f"that the slope of {numbers[0].name} does not change with {numbers[1].name}{where}"
-    named = " and ".join(f"{p.name} {p.level}".strip() for p in own)
+    named = " and ".join(str(p) for p in own)
     return f"that the interaction of {named} is 0, the other terms unchanged{where}"
 
 
@@ -78,10 +80,10 @@ def statement(term: str, terms: Sequence[str], response: str, levels: Levels) ->
         return f"For each unit of {term}, the mean of {response}{where} changes by"
     if simple and len(own) == 1 and factors and factors[0].treatment:
         reference = _against(factors[0], terms, levels)
-        return f"The mean of {response} in {factors[0].name} {factors[0].level} minus that in {reference}{where} is"
+        return f"The mean of {response} in {factors[0]} minus that in {reference}{where} is"
     if simple and len(own) == 2 and len(numbers) == 1 and factors[0].treatment:
         reference = _against(factors[0], terms, levels)
-        slope = f"The slope of {response} over {numbers[0].name} in {factors[0].name} {factors[0].level}"
+        slope = f"The slope of {response} over {numbers[0].name} in {factors[0]}"
         return f"{slope} minus that in {reference}{where} is"
     return f"The coefficient of {term} for {response} is"
 
@@ -92,7 +94,8 @@ def _against(part: Part, terms: Sequence[str], levels: Levels) -> str:
 
 
 def _where(own: Sequence[Part], terms: Sequence[str], levels: Levels) -> str:
-    """Where the coefficient holds: at 0, or at the reference level, of the variables it shares a longer term with.
+    """Where the coefficient holds: at 0, or at the reference level, of the variables it shares a longer
+    term with.
 
     Without parts of its own (the intercept) these are all variables of the model.
     """
@@ -111,8 +114,8 @@ def _where(own: Sequence[Part], terms: Sequence[str], levels: Levels) -> str:
 
 
 def focal_terms(terms: Sequence[str], time: str, group: str) -> tuple[str, ...]:
-    """The coefficients the study is about: the interaction of time and group, else time, else group, else all but the
-    intercept, else the intercept."""
+    """The coefficients the study is about: the interaction of time and group, else time, else group, else
+    all but the intercept, else the intercept."""
     found = {term: _variables(term) for term in terms if term != "Intercept"}
     for wanted in ([{time, group}] if group else []) + [{time}] + ([{group}] if group else []):
         chosen = tuple(term for term, names in found.items() if wanted <= names)

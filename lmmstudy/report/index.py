@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from lmmstudy.files import read_json, write_text
 from lmmstudy.report import html
+from lmmstudy.report.absent import no_model
 from lmmstudy.report.charts import effects, svg
 from lmmstudy.report.hypotheses import focal_terms
 from lmmstudy.report.numbers import MISSING, decimals_for, fixed, p_value
@@ -41,7 +42,8 @@ class Entry:
 
 
 def write_index(datasets: Sequence[str], clean: Sequence[str], selections: Sequence[str], out: str) -> None:
-    """Write the index of `datasets` to `out`; `clean` and `selections` are their result files in the same order.
+    """Write the index of `datasets` to `out`; `clean` and `selections` are their result files in the same
+    order.
 
     The record of a selected model is read from the folder models beside its selection.
     """
@@ -60,9 +62,7 @@ def entry(dataset: str, clean: Json, selection: Json, record: Json | None, numbe
     rows = f"{clean['rows']['used']:,} / {clean['rows']['read']:,}"
     link = f"{quote(dataset)}.html"
     if record is None:
-        why = clean["message"] if clean["status"] == "failed" else selection["message"]
-        words = sentence(why or "no model was selected")
-        return Entry(dataset, link, "failed", "bad", words, rows)
+        return Entry(dataset, link, "failed", "bad", no_model(clean, selection), rows)
     verdict = VERDICT[record["status"]], TONE[record["status"]]
     base = Entry(dataset, link, *verdict, sentence(model_words(record)), rows, record["model"])
     row = key_row(record, clean)

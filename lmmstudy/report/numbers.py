@@ -28,7 +28,8 @@ def scientific(value: float, digits: int = 3) -> str:
 
 
 def fmt(value: float | int | None, digits: int = 4) -> str:
-    """The value with `digits` significant digits; whole numbers in full, tiny and huge ones with a power of ten."""
+    """The value with `digits` significant digits; whole numbers in full, tiny and huge ones with a power of
+    ten."""
     if value is None or not math.isfinite(value):
         return MISSING
     if isinstance(value, int) or value == 0:
@@ -40,7 +41,8 @@ def fmt(value: float | int | None, digits: int = 4) -> str:
 
 
 def plain(value: float | int | str) -> str:
-    """A value as it stands in the data: no more digits than it has, at most six significant ones; text as it is."""
+    """A value as it stands in the data: no more digits than it has, at most six significant ones; text as
+    it is."""
     if isinstance(value, str) or not math.isfinite(value):
         return str(value)
     if float(value).is_integer() and abs(value) < 1e7:
@@ -52,7 +54,8 @@ def plain(value: float | int | str) -> str:
 
 
 def decimals_for(value: float | None, digits: int = 3) -> int:
-    """Decimals that show `digits` significant digits of the value (0 to 8): how a row is rounded to its standard error."""
+    """Decimals that show `digits` significant digits of the value (0 to 8): how a row is rounded to its
+    standard error."""
     if value is None or not math.isfinite(value) or value == 0:
         return 2
     exponent = int(f"{abs(value):.{digits - 1}e}".split("e")[1])  # after rounding: 9.9996 counts as 10
@@ -60,7 +63,8 @@ def decimals_for(value: float | None, digits: int = 3) -> int:
 
 
 def column(values: Sequence[float | None], digits: int = 4) -> tuple[str, ...]:
-    """The values with common decimals, so that the points line up: those of the smallest non-zero value, at most 4."""
+    """The values with common decimals, so that the points line up: those of the smallest non-zero value, at
+    most 4."""
     sizes = [abs(v) for v in values if v is not None and math.isfinite(v) and v != 0]
     if not sizes:
         return tuple(fixed(v, 0) for v in values)

@@ -1,7 +1,7 @@
 """One page a dataset: results in, one self-contained HTML file out.
 
-`assemble` turns results into plain page data, `render` those into HTML; both are pure and use no clock, so equal
-results give equal bytes. `write_dataset` reads and writes the files.
+`assemble` turns results into plain page data, `render` those into HTML; both are pure and use no clock, so
+equal results give equal bytes. `write_dataset` reads and writes the files.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ from lmmstudy.report.alerts import alerts
 from lmmstudy.report.blocks import Chip, PageData, Section, Text
 from lmmstudy.report.charts.profiles import FULL
 from lmmstudy.report.numbers import count
+from lmmstudy.report.rows import rows as rows_of
 from lmmstudy.report.sections import (
     answer,
     candidates,
@@ -38,7 +39,8 @@ OF_MODEL = {
     "fixed": ("Fixed part", fixed.section),
     "diagnostics": ("Diagnostics", diagnostics.section),
 }
-"""Sections that need a selected model; without one they say why."""
+"""Sections that need a selected model."""
+NOTHING = (Text("No model was selected, so there is nothing to show here."),)
 MOST_SUBJECTS = 2 * FULL
 """Up to this many subjects can be chosen for highlighting."""
 
@@ -54,13 +56,14 @@ def write_dataset(
     code: str,
     out: str,
 ) -> None:
-    """Write the page of a dataset to `out`; `design` is its stanza of the configuration, `code` the fingerprint."""
+    """Write the page of a dataset to `out`; `design` is its stanza of the configuration, `code` the
+    fingerprint."""
     import polars as pl
 
     clean, selection = read_json(clean_json), read_json(selection_json)
     read = {str(m["model"]): m for m in map(read_json, models)}
     frame = pl.read_parquet(clean_parquet) if Path(clean_parquet).is_file() else None
-    rows = results.rows(frame, design) if frame is not None and frame.height else None
+    rows = rows_of(frame, design) if frame is not None and frame.height else None
     fitted, trouble = None, ""
     winner = read.get(selection.get("selected") or "")
     if winner is not None and rows is not None:
@@ -75,12 +78,12 @@ def write_dataset(
 def assemble(study: Study) -> PageData:
     """All content of the page."""
     winner = study.winner
-    words = sentence(model_words(winner)) if winner else no_model(study)
+    words = sentence(model_words(winner)) if winner else no_model(study.clean, study.selection)
     subjects = tuple(dict.fromkeys(study.rows.subject)) if study.rows else ()
     before = (answer.section(study), design.section(study), data.section(study))
     after = (candidates.section(study), reproduce.section(study))
     of_model = [
-        make(study, winner) if winner else Section(name, title, (Text(no_model(study)),))
+        make(study, winner) if winner else Section(name, title, NOTHING)
         for name, (title, make) in OF_MODEL.items()
     ]
     return PageData(
@@ -102,16 +105,12 @@ def chips(study: Study) -> tuple[Chip, ...]:
     if winner is None:
         first = [Chip("Selected model", "none", "bad")]
     else:
-        first = (
-            Chip("Selected model", winner["model"]),
-            Chip("Fit", VERDICT[winner["status"]], TONE[winner["status"]]),
-        )
+        status = winner["status"]
+        first = [Chip("Selected model", winner["model"]), Chip("Fit", VERDICT[status], TONE[status])]
     left = rows["read"] - rows["used"]
-    size = (
-        f"{rows['used']:,} used of {rows['read']:,} read"
-        if left
-        else f"{count(rows['used'], 'row')}, all used"
-    )
+    size = f"{count(rows['read'], 'row')}, all used" if rows["read"] else "none read"
+    if left:
+        size = f"{rows['used']:,} used of {rows['read']:,} read"
     return (*first, Chip("Rows", size, "warning" if left else ""), Chip("Subjects", f"{subjects['used']:,}"))
 
 

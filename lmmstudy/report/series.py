@@ -7,8 +7,8 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Profile:
-    """The rows of one subject in order of time. `x`, `y` : (n,); `joined` : (n,), False where a planned visit is
-    missing before the row; `fitted`, `population` : (n,) or None without a fit."""
+    """The rows of one subject in order of time. `x`, `y` : (n,); `joined` : (n,), False where a planned
+    visit is missing before the row; `fitted`, `population` : (n,) or None without a fit."""
 
     subject: str
     group: str

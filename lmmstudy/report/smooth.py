@@ -1,4 +1,5 @@
-"""Small statistics for the diagnostic charts: a local-linear smoother, normal quantiles with an envelope, bins."""
+"""Small statistics for the diagnostic charts: a local-linear smoother, normal quantiles with an envelope,
+bins."""
 
 from dataclasses import dataclass
 
@@ -17,7 +18,8 @@ class Smooth:
 
 @dataclass(frozen=True)
 class Quantiles:
-    """Sorted values against normal quantiles with a pointwise 95% envelope; `outside` of `n` points leave it."""
+    """Sorted values against normal quantiles with a pointwise 95% envelope; `outside` of `n` points leave
+    it."""
 
     theoretical: np.ndarray
     observed: np.ndarray
@@ -31,8 +33,8 @@ def loess(x: np.ndarray, y: np.ndarray, span: float = 0.67, points: int = 41) ->
     """Local-linear regression with tricube weights (Cleveland 1979, without the robustness step).
 
     x, y : (n,). Above 2,000 rows the rows are first averaged in 400 intervals of equal counts. Limits are
-    mean +/- 1.96 s ||l(x)|| with l(x) the weights of the smoother at x and s the SD of y about a straight line.
-    None if there are fewer than 5 rows or x takes fewer than 3 values.
+    mean +/- 1.96 s ||l(x)|| with l(x) the weights of the smoother at x and s the SD of y about a straight
+    line. None if there are fewer than 5 rows or x takes fewer than 3 values.
     """
     if x.size < 5 or np.unique(x).size < 3:
         return None
@@ -65,9 +67,9 @@ def loess(x: np.ndarray, y: np.ndarray, span: float = 0.67, points: int = 41) ->
 def normal_quantiles(values: np.ndarray, most: int = 2000) -> Quantiles | None:
     """The values, centred and scaled to SD 1, against the normal quantiles of (i - 1/2)/n.
 
-    The envelope holds the i-th smallest of n standard normal values with probability 0.95: normal quantiles of
-    Beta(i, n + 1 - i). Beyond `most` values the middle is thinned for drawing; `outside` counts all of them.
-    None if there are fewer than 3 values or they are all equal.
+    The envelope holds the i-th smallest of n standard normal values with probability 0.95: normal quantiles
+    of Beta(i, n + 1 - i). Beyond `most` values the middle is thinned for drawing; `outside` counts all of
+    them. None if there are fewer than 3 values or they are all equal.
     """
     from scipy.special import betaincinv, ndtri
 

@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lmmstudy.report.results import Fitted, Rows
+from lmmstudy.report.results import Fitted
+from lmmstudy.report.rows import Rows
 
 Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Study:
-    """The results of one dataset. `rows` is None where the data could not be cleaned, `fitted` where no model was
-    selected or the refit failed (`trouble` then says why)."""
+    """The results of one dataset. `rows` is None where the data could not be cleaned, `fitted` where no
+    model was selected or the refit failed (`trouble` then says why)."""
 
     dataset: str
     clean: Json
@@ -62,7 +63,8 @@ class Study:
         return float(self.options["conf_level"])
 
     def levels(self, column: str) -> tuple[str, ...]:
-        """Levels of a category column in the order of the configuration, else of the audit; () for a number."""
+        """Levels of a category column in the order of the configuration, else of the audit; () for a
+        number."""
         named = (self.design.get("categories") or {}).get(column)
         if named:
             return tuple(str(v) for v in named)

@@ -85,6 +85,8 @@ def estimate_words(statement: str, row: Mapping[str, Any], conf_level: float) ->
 def rows_words(clean: Mapping[str, Any]) -> str:
     """Rows read, used and not used, with the reasons."""
     rows = clean["rows"]
+    if not rows["read"]:
+        return "No rows were read."
     left = rows["read"] - rows["used"]
     text = f"{count(rows['read'], 'row')} read, {rows['used']:,} used"
     if not left:
@@ -114,7 +116,8 @@ def distribution_words(text: str) -> str:
 
 
 def share_words(model: Mapping[str, Any]) -> str:
-    """The share of variance between groups (ICC); with random slopes it holds where the slope's variable is 0."""
+    """The share of variance between groups (ICC); with random slopes it holds where the slope's variable is
+    0."""
     rows = [r for r in model["random"] or () if r["term2"] is None]
     intercepts = [r for r in rows if r["term1"] == "Intercept"]
     if not intercepts:
@@ -138,7 +141,8 @@ def zero_variance_words(group: str, terms: Iterable[str]) -> str:
     """Instead of an empty plot."""
     named = listing(f"the random {'intercept' if t == 'Intercept' else 'effect of ' + t}" for t in terms)
     return (
-        f"The estimated variance of {named} for {group} is 0: the data show no more variation between levels of "
+        f"The estimated variance of {named} for {group} is 0: the data show no more variation between "
+        f"levels of "
         f"{group} than the residuals explain, so all predicted effects are 0 and no plot is drawn."
     )
 
@@ -146,13 +150,15 @@ def zero_variance_words(group: str, terms: Iterable[str]) -> str:
 def ar1_words(serial: Mapping[str, Any], rho: float | None) -> str:
     """What the estimated serial correlation means."""
     return (
-        f"Residuals of the same {serial['subject']} that lie d apart in {serial['time']} have correlation ρ to the power d; "
+        f"Residuals of the same {serial['subject']} that lie d apart in {serial['time']} have correlation "
+        f"ρ to the power d; "
         f"the estimate of ρ is {fixed(rho, 3)}."
     )
 
 
 def implied_n(fit: Mapping[str, Any]) -> tuple[str, ...]:
-    """Which n AIC, AICc and BIC count, read off the numbers themselves: the sentences under the table of criteria."""
+    """Which n AIC, AICc and BIC count, read off the numbers themselves: the sentences under the table of
+    criteria."""
     base, k = -2 * fit["loglik"], fit["npar"]
     words = [f"AIC = −2 log-likelihood + 2 × {k}, counting fixed effects, (co)variance parameters and σ."]
     if fit.get("aicc") is not None and fit["aicc"] > fit["aic"]:

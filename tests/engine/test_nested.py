@@ -40,7 +40,7 @@ def bound(formula, residual, method, frame):
     if residual is not None and residual.subject:
         groups.add(residual.subject)
     table = read(frame, sorted({*parsed.variables, "t"}), sorted(groups))
-    return build(Specification(parsed, method, residual, None), table)
+    return build(Specification(parsed, method, residual, None, None, None, None), table)
 
 
 def dense_deviance(model, objective, theta):
@@ -54,7 +54,7 @@ def dense_deviance(model, objective, theta):
         natural = model.structure.natural(theta[objective.residual])
         for who in np.unique(innermost.subject):
             mine = np.flatnonzero(innermost.subject == who)
-            V[np.ix_(mine, mine)] = model.structure.covariance(natural, innermost.times[mine])
+            V[np.ix_(mine, mine)] = model.structure.covariance(natural, mine)
     for level, unit in enumerate(rows.units):
         columns = model.columns(level)
         if columns.start < columns.stop:
@@ -116,7 +116,7 @@ def test_blups(formula, residual):
     if model.structure is not None:
         for who in np.unique(innermost.subject):
             mine = np.flatnonzero(innermost.subject == who)
-            R[np.ix_(mine, mine)] = model.structure.covariance(solution.natural, innermost.times[mine])
+            R[np.ix_(mine, mine)] = model.structure.covariance(solution.natural, mine)
     V = Z @ D @ Z.T + solution.sigma2 * R
     inverse = np.linalg.inv(V)
     vcov = np.linalg.inv(X.T @ inverse @ X)

@@ -37,7 +37,7 @@ def objective_for(blocks, serial, reml, seed=1):
     X, Z, y, subject, times, starts = simulated(q, seed=seed)
     if serial:
         rows = SortedRows(times, subject, starts)
-        moments = AR1("t").bind(rows).moments(Z, [*X, y], rows)
+        moments = AR1("t").bind(rows).moments(Z, [*X, y])
     else:
         moments = independent(Z, [*X, y], SortedRows(times, subject, starts))
     return Objective(RandomCovariance(blocks), moments, len(y), reml), (X, Z, y, subject, times)

@@ -68,9 +68,25 @@ def test_residuals_outside_the_envelope():
     assert "residuals lie outside the 95% envelope" in text
 
 
-def test_at_most_seven_and_none_without_reason():
-    assert len(alerts(changed(study(), groups={"id": 2}, status="not_converged"))) <= MOST
+def test_at_most_seven_the_gravest_first():
+    whole = study()
+    random = [dict(row) for row in whole.winner["random"]]
+    random[1] |= {"sd": 0.0, "covariance": 0.0}
+    random[2] |= {"correlation": 1.0}
+    ladder = [
+        step | {"delta": d} for step, d in zip(whole.selection["ladder"], (0.0, 1.0, None), strict=True)
+    ]
+    bad = changed(whole, groups={"id": 2}, status="not_converged", random=random)
+    bad = replace(bad, selection=whole.selection | {"ladder": ladder})
+    assert len(texts(bad)) == MOST and texts(bad)[0] == "The selected model did not converge"
+    assert "The second-best candidate" not in " ".join(texts(bad))
+
+
+def test_no_alert_without_a_reason():
     whole = without_model(study())
-    clean = whole.clean | {"rows": {"read": 52, "used": 52, "dropped": {}}, "out_of_range": [],
-                           "duplicates": {"policy": "stop", "identical": [], "conflicting": []}}  # fmt: skip
+    clean = whole.clean | {
+        "rows": {"read": 52, "used": 52, "dropped": {}},
+        "out_of_range": [],
+        "duplicates": {"policy": "stop", "identical": [], "conflicting": []},
+    }
     assert alerts(replace(whole, clean=clean, selection=whole.selection | {"ladder": []})) == ()

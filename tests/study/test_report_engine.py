@@ -12,8 +12,9 @@ from test_report_sample import rows
 from lmmstudy.clean import clean_file
 from lmmstudy.config import load, plan
 from lmmstudy.fitting import fit_candidate
-from lmmstudy.report import results
+from lmmstudy.report import curves, results
 from lmmstudy.report.page import write_dataset
+from lmmstudy.report.rows import rows as rows_of
 from lmmstudy.selection import select_model
 
 MODELS = {
@@ -22,9 +23,15 @@ MODELS = {
     "ar1": {"formula": "{response} ~ {fixed}", "residual": {"type": "ar1"}},
 }
 DESIGN = {
-    "path": "trial.csv", "subject": "id", "time": "week", "response": "score", "fixed": "week * arm", "group": "arm",
-    "categories": {"arm": ["b", "a"]}, "candidates": list(MODELS),
-}  # fmt: skip
+    "path": "trial.csv",
+    "subject": "id",
+    "time": "week",
+    "response": "score",
+    "fixed": "week * arm",
+    "group": "arm",
+    "categories": {"arm": ["b", "a"]},
+    "candidates": list(MODELS),
+}
 
 
 def write(folder: Path, frame: pl.DataFrame | None) -> str:
@@ -81,9 +88,12 @@ def test_the_refit_is_in_the_order_of_the_rows(refitted):
     week = frame["week"].to_numpy()
     mean = beta["Intercept"] + beta["week"] * week + a * (beta["arm[T.a]"] + beta["week:arm[T.a]"] * week)
     np.testing.assert_allclose(fit.population, mean, rtol=1e-9)
-    np.testing.assert_allclose(
-        fit.pearson, (frame["score"].to_numpy() - fit.fitted) / record["sigma"], rtol=1e-6
-    )
+    score, first = frame["score"].to_numpy(), np.flatnonzero(frame["week"] == 0)
+    np.testing.assert_allclose(fit.pearson, (score - fit.fitted) / record["sigma"], rtol=1e-6)
+    # The Cholesky factor leaves the first row of a subject alone but for its own marginal SD.
+    variance = {(row["term1"], row["term2"]): row["covariance"] for row in record["random"] if row["term1"]}
+    marginal = np.sqrt(variance["Intercept", None] + record["sigma"] ** 2)
+    np.testing.assert_allclose(fit.normalized[first], (score - mean)[first] / marginal, rtol=1e-6)
     assert fit.rows.groups == ("b", "a")
 
 
@@ -112,21 +122,21 @@ def test_a_covariate_that_changes_within_subjects_is_averaged_over_its_rows(refi
     frame, record, _ = refitted
     moving = frame.with_columns(dose=pl.col("week") * 0.5 + pl.col("id").rank("dense"))
     design = DESIGN | {"fixed": "week * arm + dose"}
-    assert results.varying(moving, design) == ("dose",)
+    assert curves.varying(moving, design) == ("dose",)
     steady = frame.with_columns(dose=pl.col("id").rank("dense").cast(float))
-    assert results.varying(steady, design) == ()
-    base, held = results.reference(steady, design)
+    assert curves.varying(steady, design) == ()
+    base, held = curves.reference(steady, design)
     assert base["dose"] == pytest.approx(steady["dose"].mean()) and held[0][0] == "dose"
     population = np.arange(frame.height, dtype=float)
-    used = results.rows(frame, DESIGN)
-    curve = next(c for c in results.averages(used, population) if c.group == "a")
+    used = rows_of(frame, DESIGN)
+    curve = next(c for c in curves.averages(used, population) if c.group == "a")
     at = ((frame["arm"] == "a") & (frame["week"] == 4)).to_numpy()
     assert curve.mean[list(curve.x).index(4.0)] == population[at].mean() and curve.low is None
 
 
 def test_the_pen_is_lifted_at_a_missed_visit():
     frame = trial().filter(~((pl.col("id") == "P001") & (pl.col("week") == 4)))
-    lines = results.profiles(results.rows(frame.sample(fraction=1.0, shuffle=True, seed=1), DESIGN), None)
+    lines = results.profiles(rows_of(frame.sample(fraction=1.0, shuffle=True, seed=1), DESIGN), None)
     first = next(p for p in lines if p.subject == "P001")
     assert first.x.tolist() == [0, 2, 6, 8] and first.joined.tolist() == [True, True, False, True]
     assert [p.group for p in lines] == ["b"] * 12 + ["a"] * 12

@@ -2,7 +2,8 @@ import json
 from dataclasses import replace
 
 import pytest
-from test_report_page import PAYLOADS, Page, close, failed_cleaning
+from test_report_degenerate import failed_cleaning
+from test_report_page import PAYLOADS, Page, close
 from test_report_sample import study, without_model
 
 from lmmstudy.report.index import entry, key_row, render, write_index
@@ -45,7 +46,7 @@ def test_the_key_coefficient_is_that_of_the_record():
 
 def test_failed_datasets_show_their_sentence():
     rows = body(render(entries()))
-    assert "Trial has no model: all failed." in rows[1][1]
+    assert "trial has no model: all failed." in rows[1][1]
     assert "there is no file data/raw/trial.csv" in rows[2][1]
 
 

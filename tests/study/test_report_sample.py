@@ -1,7 +1,8 @@
-"""A small longitudinal study made by hand for the tests of the report: rows, audit, records and fitted values.
+"""A small longitudinal study made by hand for the tests of the report: rows, audit, records and fitted
+values.
 
-The fit is textbook algebra in numpy at given variances (generalized least squares and BLUPs), so that the report
-is tested without the engine. Nothing here needs the estimates to be optimal.
+The fit is textbook algebra in numpy at given variances (generalized least squares and BLUPs), so that the
+report is tested without the engine. Nothing here needs the estimates to be optimal.
 """
 
 from dataclasses import replace
@@ -9,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from lmmstudy.report.results import Fitted, Rows
+from lmmstudy.report.results import Fitted
+from lmmstudy.report.rows import Rows
 from lmmstudy.report.series import Curve, Effect
 from lmmstudy.report.study import Study
 
@@ -17,9 +19,15 @@ PSI = np.array([[36.0, 1.2], [1.2, 0.49]])
 SIGMA = 3.0
 TERMS = ("Intercept", "week", "arm[T.b]", "week:arm[T.b]")
 DESIGN: dict[str, Any] = {
-    "path": "data/raw/trial.csv", "title": "A trial", "subject": "id", "time": "week", "response": "score",
-    "fixed": "week * arm", "group": "arm", "candidates": ["random_slope", "random_intercept", "broken"],
-}  # fmt: skip
+    "path": "data/raw/trial.csv",
+    "title": "A trial",
+    "subject": "id",
+    "time": "week",
+    "response": "score",
+    "fixed": "week * arm",
+    "group": "arm",
+    "candidates": ["random_slope", "random_intercept", "broken"],
+}
 OPTIONS = {"df": "satterthwaite", "conf_level": 0.95}
 
 
@@ -76,13 +84,14 @@ def fitted(data: Rows) -> Fitted:
     """What the refit would give."""
     beta, vcov, effects, values, population = gls(data)
     residual = (data.response - values) / SIGMA
+    marginal = (data.response - population) / np.sqrt(PSI[0, 0] + SIGMA**2)
     curves = []
     for arm in dict.fromkeys(data.group):
         at = np.linspace(0, data.time.max(), 21)
         X = matrix(np.full(21, arm), at)
         half = 1.96 * np.sqrt(np.einsum("ij,jk,ik->i", X, vcov, X))
         curves.append(Curve(arm, at, X @ beta, X @ beta - half, X @ beta + half))
-    return Fitted(data, values, population, residual, tuple(effects), tuple(curves), (), ())
+    return Fitted(data, values, population, residual, marginal, tuple(effects), tuple(curves), (), ())
 
 
 def record(data: Rows) -> dict[str, Any]:
@@ -91,16 +100,27 @@ def record(data: Rows) -> dict[str, Any]:
     effects = []
     for k, term in enumerate(TERMS):
         se = float(np.sqrt(vcov[k, k]))
-        effects.append({
-            "effect": "fixed", "group": None, "term": term, "estimate": float(beta[k]), "std_error": se,
-            "statistic": float(beta[k] / se), "df": 10.25, "p_value": 0.0103 if k else 1e-12,
-            "conf_low": float(beta[k] - 2.2 * se), "conf_high": float(beta[k] + 2.2 * se),
-        })  # fmt: skip
+        effects.append(
+            {
+                "effect": "fixed",
+                "group": None,
+                "term": term,
+                "estimate": float(beta[k]),
+                "std_error": se,
+                "statistic": float(beta[k] / se),
+                "df": 10.25,
+                "p_value": 0.0103 if k else 1e-12,
+                "conf_low": float(beta[k] - 2.2 * se),
+                "conf_high": float(beta[k] + 2.2 * se),
+            }
+        )
     correlation = PSI[0, 1] / np.sqrt(PSI[0, 0] * PSI[1, 1])
     covariance = [
-        ("id", "Intercept", None, 36.0, 6.0, None), ("id", "week", None, 0.49, 0.7, None),
-        ("id", "Intercept", "week", 1.2, None, float(correlation)), ("Residual", None, None, 9.0, 3.0, None),
-    ]  # fmt: skip
+        ("id", "Intercept", None, 36.0, 6.0, None),
+        ("id", "week", None, 0.49, 0.7, None),
+        ("id", "Intercept", "week", 1.2, None, float(correlation)),
+        ("Residual", None, None, 9.0, 3.0, None),
+    ]
     keys = ("group", "term1", "term2", "covariance", "sd", "correlation")
     information = {
         "loglik": -150.123,
@@ -112,14 +132,36 @@ def record(data: Rows) -> dict[str, Any]:
         "nobs": 52,
     }
     return {
-        "dataset": "trial", "model": "random_slope", "status": "ok", "message": "", "df_method": "satterthwaite",
-        "formula": "score ~ week * arm + (1 + week | id)", "residual_structure": None, "ml": information,
-        "reml": information | {"loglik": -148.5}, "fixed": effects, "residual_parameters": {}, "sigma": 3.0,
-        "random": [dict(zip(keys, values, strict=True)) for values in covariance], "groups": {"id": 12},
-        "certificate": {"converged": True, "scaled_gradient": 2.5e-9, "smallest_eigenvalue": 0.41, "boundary": [],
-                        "gain_left": 1e-15, "evaluations": 6, "sentence": "Converged: nothing is left to gain."},
-        "provenance": {"data_sha256": "ab" * 32, "code": "cd" * 32, "config": {}, "versions": {"python": "3.11"}},
-    }  # fmt: skip
+        "dataset": "trial",
+        "model": "random_slope",
+        "status": "ok",
+        "message": "",
+        "df_method": "satterthwaite",
+        "formula": "score ~ week * arm + (1 + week | id)",
+        "residual_structure": None,
+        "ml": information,
+        "reml": information | {"loglik": -148.5},
+        "fixed": effects,
+        "residual_parameters": {},
+        "sigma": 3.0,
+        "random": [dict(zip(keys, values, strict=True)) for values in covariance],
+        "groups": {"id": 12},
+        "certificate": {
+            "converged": True,
+            "scaled_gradient": 2.5e-9,
+            "smallest_eigenvalue": 0.41,
+            "boundary": [],
+            "gain_left": 1e-15,
+            "evaluations": 6,
+            "sentence": "Converged: nothing is left to gain.",
+        },
+        "provenance": {
+            "data_sha256": "ab" * 32,
+            "code": "cd" * 32,
+            "config": {},
+            "versions": {"python": "3.11"},
+        },
+    }
 
 
 def audit(data: Rows) -> dict[str, Any]:
@@ -136,29 +178,60 @@ def audit(data: Rows) -> dict[str, Any]:
         for arm in sorted(set(data.group)):
             y = data.response[(data.time == time) & (group == arm)]
             if y.size:
-                attrition.append({"time": float(time), "group": arm, "subjects": int(y.size), "mean": float(y.mean()),
-                                  "sd": float(y.std(ddof=1)) if y.size > 1 else None, "min": float(y.min()),
-                                  "max": float(y.max())})  # fmt: skip
+                attrition.append(
+                    {
+                        "time": float(time),
+                        "group": arm,
+                        "subjects": int(y.size),
+                        "mean": float(y.mean()),
+                        "sd": float(y.std(ddof=1)) if y.size > 1 else None,
+                        "min": float(y.min()),
+                        "max": float(y.max()),
+                    }
+                )
     n = data.response.size
     number = {"type": "number", "missing": 0, "min": 0.0, "max": 8.0, "mean": 3.5, "sd": 2.8}
     return {
-        "dataset": "trial", "status": "ok", "message": "",
-        "source": {"path": "data/raw/trial.csv", "sha256": "ef" * 32, "bytes": 999, "format": "csv", "separator": ",", "encoding": "utf-8"},
+        "dataset": "trial",
+        "status": "ok",
+        "message": "",
+        "source": {
+            "path": "data/raw/trial.csv",
+            "sha256": "ef" * 32,
+            "bytes": 999,
+            "format": "csv",
+            "separator": ",",
+            "encoding": "utf-8",
+        },
         "rows": {"read": n + 3, "used": n, "dropped": {"missing score": 2, "duplicate": 1}},
         "subjects": {"read": len(visits), "used": len(visits)},
         "columns": [
             {"name": "id", "role": "subject", "type": "category", "missing": 0},
-            {"name": "week", "role": "time", **number}, {"name": "score", "role": "response", **number},
-            {"name": "arm", "role": "covariate", "type": "category", "missing": 0, "levels": {"a": 26, "b": 26}},
+            {"name": "week", "role": "time", **number},
+            {"name": "score", "role": "response", **number},
+            {
+                "name": "arm",
+                "role": "covariate",
+                "type": "category",
+                "missing": 0,
+                "levels": {"a": 26, "b": 26},
+            },
         ],
-        "duplicates": {"policy": "last", "identical": [{"subject": "P001", "time": 2.0, "rows": [3, 4]}],
-                       "conflicting": [{"subject": "P002", "time": 4.0, "rows": [9, 10], "values": [51.2, 52.1]}]},
+        "duplicates": {
+            "policy": "last",
+            "identical": [{"subject": "P001", "time": 2.0, "rows": [3, 4]}],
+            "conflicting": [{"subject": "P002", "time": 4.0, "rows": [9, 10], "values": [51.2, 52.1]}],
+        },
         "coercions": [{"column": "score", "kind": "decimal comma", "count": 2, "examples": ["51,2", "49,9"]}],
         "out_of_range": [{"column": "score", "row": 17, "value": 1011.0, "allowed": [0, 100]}],
-        "visits": {"times": sorted(set(data.time.tolist())), "patterns": counted,
-                   "per_subject": {"min": 3, "median": 5.0, "max": 5}},
-        "attrition": attrition, "provenance": {"config": DESIGN, "code": "00", "versions": {}},
-    }  # fmt: skip
+        "visits": {
+            "times": sorted(set(data.time.tolist())),
+            "patterns": counted,
+            "per_subject": {"min": 3, "median": 5.0, "max": 5},
+        },
+        "attrition": attrition,
+        "provenance": {"config": DESIGN, "code": "00", "versions": {}},
+    }
 
 
 def selection() -> dict[str, Any]:
@@ -178,16 +251,56 @@ def selection() -> dict[str, Any]:
         "weight",
     )
     steps = [
-        ("random_slope", "score ~ week * arm + (1 + week | id)", "ok", "", 8, -150.123, 300.246, 316.246, 319.4, 331.856, 0.0, 0.9),
-        ("random_intercept", "score ~ week * arm + (1 | id)", "ok", "", 6, -154.32, 308.64, 320.64, 322.0, 332.0, 4.394, 0.1),
+        (
+            "random_slope",
+            "score ~ week * arm + (1 + week | id)",
+            "ok",
+            "",
+            8,
+            -150.123,
+            300.246,
+            316.246,
+            319.4,
+            331.856,
+            0.0,
+            0.9,
+        ),
+        (
+            "random_intercept",
+            "score ~ week * arm + (1 | id)",
+            "ok",
+            "",
+            6,
+            -154.32,
+            308.64,
+            320.64,
+            322.0,
+            332.0,
+            4.394,
+            0.1,
+        ),
         ("broken", "score ~ week * arm", "not_applicable", "the times are not whole numbers", *[None] * 8),
-    ]  # fmt: skip
-    test = {"null": "random_intercept", "alternative": "random_slope", "statistic": 8.394, "df": 2, "p_value": 0.0094,
-            "distribution": "1/2 chi2(1) + 1/2 chi2(2)", "p_value_naive": 0.015}  # fmt: skip
+    ]
+    test = {
+        "null": "random_intercept",
+        "alternative": "random_slope",
+        "statistic": 8.394,
+        "df": 2,
+        "p_value": 0.0094,
+        "distribution": "1/2 chi2(1) + 1/2 chi2(2)",
+        "p_value_naive": 0.015,
+    }
     return {
-        "dataset": "trial", "status": "ok", "message": "", "selected": "random_slope", "criterion": "aic", "alpha": 0.05,
-        "ladder": [dict(zip(keys, step, strict=True)) for step in steps], "tests": [test], "provenance": {},
-    }  # fmt: skip
+        "dataset": "trial",
+        "status": "ok",
+        "message": "",
+        "selected": "random_slope",
+        "criterion": "aic",
+        "alpha": 0.05,
+        "ladder": [dict(zip(keys, step, strict=True)) for step in steps],
+        "tests": [test],
+        "provenance": {},
+    }
 
 
 def study(subjects: int = 12, visits: int = 5) -> Study:
@@ -218,7 +331,8 @@ def without_model(whole: Study) -> Study:
 
 
 def test_gls_reproduces_the_paired_difference() -> None:
-    """With two balanced visits and complete data the slope of an arm is the mean difference (an identity of GLS)."""
+    """With two balanced visits and complete data the slope of an arm is the mean difference (an identity of
+    GLS)."""
     data = rows(8, 2)
     beta, *_ = gls(data)
     first, last = (data.response[(data.time == t) & (np.array(data.group) == "a")].mean() for t in (0.0, 2.0))

@@ -50,12 +50,20 @@ def test_hypotheses_of_two_lines(term, tests):
         ("t:arm[a]", ("Intercept", "t:arm[a]", "t:arm[b]"), "that the slope of t in arm a is 0"),
         ("week", ("Intercept", "week"), "that the mean of y does not change with week"),
         ("Intercept", ("Intercept",), "that the mean of y is 0"),
-        ("age:week", ("Intercept", "age", "week", "age:week"), "that the slope of age does not change with week"),
+        (
+            "age:week",
+            ("Intercept", "age", "week", "age:week"),
+            "that the slope of age does not change with week",
+        ),
         ("arm[b]", ("arm[a]", "arm[b]"), "that the mean of y in arm b is 0"),
-        ("week:arm[T.b]:dose[T.mid]", ("week:arm[T.b]:dose[T.mid]",), "that the interaction of week and arm b and dose mid is 0, the other terms unchanged"),
+        (
+            "week:arm[T.b]:dose[T.mid]",
+            ("week:arm[T.b]:dose[T.mid]",),
+            "that the interaction of week and arm b and dose mid is 0, the other terms unchanged",
+        ),
         ("arm[T.b]", ("arm[T.b]",), "that the mean of y in arm b equals that in the reference level of arm"),
     ],
-)  # fmt: skip
+)
 def test_hypotheses_of_other_codings(term, terms, tests):
     levels = {} if terms == ("arm[T.b]",) else LEVELS
     assert hypothesis(term, terms, "y", levels) == tests
@@ -121,6 +129,7 @@ def test_an_estimate_in_words_is_rounded_to_its_standard_error():
 
 
 def test_rows_in_words():
+    assert w.rows_words({"rows": {"read": 0, "used": 0, "dropped": {}}}) == "No rows were read."
     clean = {"rows": {"read": 1200, "used": 1190, "dropped": {"missing y": 10, "duplicate": 0}}}
     assert w.rows_words(clean) == "1,200 rows read, 1,190 used, 10 not used (10 missing y)."
     assert (

@@ -60,8 +60,8 @@ def series_entries(by: str, groups: Sequence[str]) -> list[Entry]:
 def legend(entries: Sequence[Entry], width: float) -> tuple[list[str], float]:
     """Entries in rows from the top left that do not exceed the width; returns the parts and their height.
 
-    A class with "mark" (which ends with its shape, s0 ... s3) is drawn as one mark, any other as a short line;
-    two classes share one sample; without a class an entry is text alone.
+    A class with "mark" (which ends with its shape, s0 ... s3) is drawn as one mark, any other as a short
+    line; two classes share one sample; without a class an entry is text alone.
     """
     parts: list[str] = []
     x, y = 0.0, 12.0

@@ -1,5 +1,6 @@
 """How many subjects are observed when: attrition and patterns of missing visits."""
 
+import math
 from collections.abc import Sequence
 
 from markupsafe import Markup
@@ -29,7 +30,8 @@ def attrition(label: svg.Label, counts: Sequence[Counts], names: tuple[str, str]
 
 
 def patterns(label: svg.Label, visits: Sequence[str], rows: Sequence[tuple[Sequence[int], int]]) -> Markup:
-    """The matrix of missing visits: one row a pattern, filled where the visit was made, with its subjects as a bar.
+    """The matrix of missing visits: one row a pattern, filled where the visit was made, with its subjects
+    as a bar.
 
     rows = ((0/1 for each visit), subjects), the most frequent first.
     """
@@ -39,8 +41,8 @@ def patterns(label: svg.Label, visits: Sequence[str], rows: Sequence[tuple[Seque
     right = left + len(visits) * width + 14
     most = max(subjects for _, subjects in rows)
     room = svg.WIDTH - right - svg.text_width(f"{most:,}") * svg.PHONE - 12
-    step = next(k for k in range(1, len(visits) + 1)
-                if max(svg.text_width(v) for v in visits) * svg.PHONE + 4 <= k * width or k == len(visits))  # fmt: skip
+    widest = max(svg.text_width(v) for v in visits) * svg.PHONE + 4
+    step = min(len(visits), math.ceil(widest / width))
     parts = [svg.text(left + (k + 0.5) * width, top - 10, v) for k, v in enumerate(visits) if k % step == 0]
     parts.append(svg.text(right, top - 10, "Subjects", "label", "start"))
     for row, (made, subjects) in enumerate(rows):

@@ -1,4 +1,5 @@
-"""Estimates with intervals: the caterpillar of predicted random effects and the small interval of the index."""
+"""Estimates with intervals: the caterpillar of predicted random effects and the small interval of the
+index."""
 
 from collections.abc import Mapping, Sequence
 
@@ -63,7 +64,8 @@ def caterpillar(label: svg.Label, effects: Mapping[str, Sequence[Effect]]) -> Ma
 
 
 def interval(label: svg.Label, estimate: Interval) -> Markup:
-    """One estimate with its interval and the line at 0, 180 x 24, on a scale of its own that is symmetric about 0."""
+    """One estimate with its interval and the line at 0, 180 x 24, on a scale of its own that is symmetric
+    about 0."""
     reach = max(abs(estimate.low), abs(estimate.high), abs(estimate.estimate)) * 1.08 or 1.0
     panel = Panel(2, 2, 176, 20, Axis("", -reach, reach, (), ()), Axis("", 0.0, 1.0, (), ()))
     y = panel.py(0.5)

@@ -146,11 +146,14 @@ def predicted_means(
 
 
 def cells(label: svg.Label, profiles: Sequence[Profile], names: tuple[str, str]) -> Markup:
-    """One cell a subject: its rows, its own fitted line and the population's, all cells on the same scales."""
-    key, key_height = axes.legend(
-        [(("profile mark s0",), "Observed"), (("c0 line",), "Fitted for the subject"), (("c1 line",), "Population mean")],
-        svg.WIDTH,
-    )  # fmt: skip
+    """One cell a subject: its rows, its own fitted line and the population's, all cells on the same
+    scales."""
+    samples = {
+        "profile mark s0": "Observed",
+        "c0 line": "Fitted for the subject",
+        "c1 line": "Population mean",
+    }
+    key, key_height = axes.legend([((cls,), name) for cls, name in samples.items()], svg.WIDTH)
     across = min(6 if len(profiles) > 12 else 4, len(profiles))
     values = [v for p in profiles for v in (*p.y, *_fits(p))]
     y_axis = numeric_axis(names[1], values, count=3)

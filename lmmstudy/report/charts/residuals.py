@@ -49,7 +49,8 @@ def _binned(panel: Panel, x: np.ndarray, y: np.ndarray) -> list[str]:
             left, right = panel.px(x_edges[i]), panel.px(x_edges[i + 1])
             top, bottom = panel.py(y_edges[j + 1]), panel.py(y_edges[j])
             cells.append(
-                f"M{svg.number(left)} {svg.number(top)}H{svg.number(right)}V{svg.number(bottom)}H{svg.number(left)}z"
+                f"M{svg.number(left)} "
+                f"{svg.number(top)}H{svg.number(right)}V{svg.number(bottom)}H{svg.number(left)}z"
             )
         if cells:
             parts.append(svg.path("".join(cells), f"c0 density d{step}"))
@@ -57,7 +58,8 @@ def _binned(panel: Panel, x: np.ndarray, y: np.ndarray) -> list[str]:
 
 
 def quantiles(label: svg.Label, q: Quantiles, names: tuple[str, str]) -> Markup:
-    """Observed against normal quantiles with the envelope; both axes have the same unit, so the line has slope 1."""
+    """Observed against normal quantiles with the envelope; both axes have the same unit, so the line has
+    slope 1."""
     reach = float(max(np.max(np.abs(q.theoretical)), 2.0))
     tall = float(max(np.max(np.abs(q.observed)), reach))
     y_axis = numeric_axis(names[1], [-tall, tall], count=6)

@@ -70,7 +70,8 @@ def tick_names(ticks: Sequence[float]) -> tuple[str, ...]:
 
 
 def padded(values: Iterable[float], share: float = 0.05) -> tuple[float, float]:
-    """The range of the values with a margin; a single value gets room on both sides, no value gives (0, 1)."""
+    """The range of the values with a margin; a single value gets room on both sides, no value gives (0,
+    1)."""
     finite = [v for v in values if math.isfinite(v)]
     if not finite:
         return 0.0, 1.0

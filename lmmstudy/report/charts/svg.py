@@ -1,7 +1,7 @@
 """Inline SVG from plain data: elements, marks and the frame of an accessible drawing.
 
-Every text and attribute is escaped here and nowhere else. Colours, strokes and type come from the page's style
-sheet by class (c0 ... c3 are the four series), so that both themes and print share one drawing.
+Every text and attribute is escaped here and nowhere else. Colours, strokes and type come from the page's
+style sheet by class (c0 ... c3 are the four series), so that both themes and print share one drawing.
 """
 
 import unicodedata
@@ -87,7 +87,8 @@ def line(x1: float, y1: float, x2: float, y2: float, cls: str) -> str:
 
 
 def polyline(x: Iterable[float], y: Iterable[float], joined: np.ndarray | None = None) -> str:
-    """Path data through the points; where joined[k] is False the pen is lifted before point k. One point is a dot."""
+    """Path data through the points; where joined[k] is False the pen is lifted before point k. One point is
+    a dot."""
     pieces = []
     for k, (a, b) in enumerate(zip(x, y, strict=True)):
         move = k == 0 or (joined is not None and not joined[k])
@@ -106,8 +107,8 @@ _SHAPES = ("h0", "h0", "m-3.4 2.6h6.8l-3.4-6z", "m-3.6 0l3.6-3.6 3.6 3.6-3.6 3.6
 
 
 def marks(x: Iterable[float], y: Iterable[float], series: int) -> str:
-    """Path data of one mark a point. Series 0 and 1 are dots of zero length that the style draws with round and
-    square caps, 2 a triangle and 3 a diamond: the colour is never alone."""
+    """Path data of one mark a point. Series 0 and 1 are dots of zero length that the style draws with round
+    and square caps, 2 a triangle and 3 a diamond: the colour is never alone."""
     shape = _SHAPES[series % SERIES]
     return "".join(f"M{number(a)} {number(b)}{shape}" for a, b in zip(x, y, strict=True))
 

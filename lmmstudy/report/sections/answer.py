@@ -1,4 +1,5 @@
-"""Answer: the coefficients that the study is about, each with its hypothesis in words, and the predicted means."""
+"""Answer: the coefficients that the study is about, each with its hypothesis in words, and the predicted
+means."""
 
 from collections.abc import Sequence
 
@@ -9,14 +10,16 @@ from lmmstudy.report.blocks import Block, Figure, Section, Table, Text
 from lmmstudy.report.charts import profiles, svg
 from lmmstudy.report.hypotheses import focal_terms, hypothesis, statement
 from lmmstudy.report.numbers import count, fmt, p_value, plain
-from lmmstudy.report.results import ALL, Fitted, Rows
+from lmmstudy.report.results import Fitted
+from lmmstudy.report.rows import ALL, Rows
 from lmmstudy.report.sections.fixed import estimate_cells
 from lmmstudy.report.series import Curve, Means
 from lmmstudy.report.study import Json, Study
 from lmmstudy.report.wording import estimate_words, level_text, listing
 
 TIMES = 60
-"""Up to this many distinct times a raw mean stands at its time; above, rows are averaged in intervals of time."""
+"""Up to this many distinct times a raw mean stands at its time; above, rows are averaged in intervals of
+time."""
 INTERVALS = 20
 
 
@@ -24,7 +27,7 @@ def section(study: Study) -> Section:
     """The answer, or why there is none."""
     winner = study.winner
     if winner is None:
-        blocks: list[Block] = [Text(no_model(study), "warning")]
+        blocks: list[Block] = [Text(no_model(study.clean, study.selection), "warning")]
     else:
         terms = [row["term"] for row in winner["fixed"]]
         focal = focal_terms(terms, study.time, study.group)
@@ -66,7 +69,8 @@ def _table(study: Study, terms: list[str], rows: Sequence[Json]) -> Table:
 
 
 def raw_means(rows: Rows) -> tuple[Means, ...]:
-    """Mean response of each group at each time, or in INTERVALS equal intervals of time where times are many."""
+    """Mean response of each group at each time, or in INTERVALS equal intervals of time where times are
+    many."""
     result = []
     distinct = np.unique(rows.time)
     group = np.array(rows.group)

@@ -12,8 +12,7 @@ def section(study: Study) -> Section:
     """All candidates, the failed ones with their message."""
     ladder = study.selection.get("ladder") or ()
     if not ladder:
-        words = study.selection.get("message") or "no candidate was fitted"
-        return Section("candidates", "Candidates", (Text(sentence(words)),))
+        return Section("candidates", "Candidates", (Text("No candidate was fitted."),))
     blocks: list[Block] = [Text(_words(study)), _ladder(study, ladder)]
     failed = [step for step in ladder if step["status"] not in ("ok", "singular")]
     for step in failed:
@@ -31,7 +30,8 @@ def _words(study: Study) -> str:
         how = f"by likelihood-ratio tests at level {fmt(study.selection['alpha'], 2)}"
     else:
         how = f"by the smallest {CRITERIA[criterion]}"
-    return f"The model was chosen {how}. All fits here are by maximum likelihood. A weight is the Akaike weight among the candidates that could be fitted."
+    weights = "A weight is the Akaike weight among the candidates that could be fitted."
+    return f"The model was chosen {how}. All fits here are by maximum likelihood. {weights}"
 
 
 def _ladder(study: Study, ladder: Sequence[Json]) -> Table:
@@ -43,7 +43,7 @@ def _ladder(study: Study, ladder: Sequence[Json]) -> Table:
         status = "selected" if chosen else "" if step["status"] == "ok" else STATUS[step["status"]]
         name = Cell(step["model"], step["formula"] + (f" – {status}" if status else ""), tone=tone)
         weight = (
-            Cell(fixed(step["weight"], 3), bar=step["weight"], tone=tone)
+            Cell(_weight(step["weight"]), bar=step["weight"], tone=tone)
             if step["weight"] is not None
             else MISSING
         )
@@ -55,6 +55,10 @@ def _ladder(study: Study, ladder: Sequence[Json]) -> Table:
     return Table("Candidates, best first (ML)", heads, tuple(rows), "lrrrrrrl")
 
 
+def _weight(weight: float) -> str:
+    return "< 0.001" if 0 < weight < 0.0005 else fixed(weight, 3)
+
+
 def _tests(tests: Sequence[Json]) -> Table:
     rows = []
     for t in tests:
@@ -63,8 +67,10 @@ def _tests(tests: Sequence[Json]) -> Table:
                      _p(t["p_value_naive"]), f"χ²({fmt(t['df'])})"))  # fmt: skip
     heads = ("Larger model", "−2 log ratio", "p", "Null distribution", "Naive p", "Naive null")
     note = (
-        "The naive p ignores that a variance cannot be negative and is too large where the null hypothesis lies on that "
-        "boundary; the other p uses the mixture named. χ²(k) has k degrees of freedom; χ²(0) is a point mass at 0."
+        "The naive p ignores that a variance cannot be negative and is too large where the null "
+        "hypothesis lies on that "
+        "boundary; the other p uses the mixture named. χ²(k) has k degrees of freedom; χ²(0) is a point "
+        "mass at 0."
     )
     return Table("Likelihood-ratio tests of nested candidates (ML)", heads, tuple(rows), "lrrlrl", note)
 

@@ -54,7 +54,9 @@ def _words(study: Study) -> str:
     per = study.clean["visits"]["per_subject"]
     words = f"Rows are measurements of {study.response}; they are nested in {study.subject}."
     if per["max"] == 1:
-        words += f" No {study.subject} has more than one row, so nothing can be said about change within {study.subject}."
+        words += (
+            f" No {study.subject} has more than one row: nothing can be said about change within subjects."
+        )
     if len(study.clean["visits"]["times"]) == 1:
         words += f" All rows stand at one time, so nothing can be said about change over {study.time}."
     return words

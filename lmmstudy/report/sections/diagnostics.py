@@ -10,9 +10,17 @@ from lmmstudy.report.smooth import Smooth, loess, normal_quantiles
 from lmmstudy.report.study import Json, Study
 from lmmstudy.report.wording import sentence
 
-WHICH = (
-    "Residuals here are conditional (observed minus fitted, random effects included), divided by the residual SD and, "
-    "where residuals are serially correlated, made independent by the Cholesky factor of their estimated correlation."
+CONDITIONAL = (
+    "These residuals are conditional: observed minus fitted with random effects, divided by the residual "
+    "SD. Expected: "
+    "an even spread and no curve; a slight rise is normal, because predicted random effects are drawn "
+    "towards 0."
+)
+MARGINAL = (
+    "These residuals are marginal: observed minus population mean, made independent by the Cholesky "
+    "factor of the "
+    "covariance that the model gives the rows of a subject. Expected: points along the line, about 5% "
+    "outside the band."
 )
 
 
@@ -20,34 +28,30 @@ def section(study: Study, model: Json) -> Section:
     """Two plots, each with what one should see and what is seen."""
     if study.fitted is None:
         return Section("diagnostics", "Diagnostics", (Text(sentence(study.trouble)),))
-    blocks: list[Block] = [Text(WHICH), Heading("Residuals against fitted values"), *_scatter(study.fitted)]
+    blocks: list[Block] = [Heading("Residuals against fitted values"), *_scatter(study.fitted)]
     blocks += [Heading("Normal quantiles of the residuals"), *_quantiles(study.fitted)]
     return Section("diagnostics", "Diagnostics", tuple(blocks))
 
 
 def _scatter(fit: Fitted) -> list[Block]:
-    smooth = loess(fit.fitted, fit.normalized)
+    smooth = loess(fit.fitted, fit.pearson)
     seen = _smooth_words(smooth)
-    n = fit.normalized.size
-    far = int(np.sum(np.abs(fit.normalized) > residuals.FAR))
+    n = fit.pearson.size
+    far = int(np.sum(np.abs(fit.pearson) > residuals.FAR))
     label = svg.Label(
         "fig-residuals",
         "Residuals against fitted values",
         f"{count(n, 'residual')}, {far:,} beyond ±3. {seen}",
     )
-    caption = "Standardized conditional residuals against fitted values"
+    caption = "Conditional residuals against fitted values"
     if n > residuals.DOTS:
         caption += f"; binned, n = {n:,}, with dots for residuals beyond ±3"
     caption += ", with a local-linear smoother and its pointwise 95% band."
-    names = ("Fitted value", "Standardized residual")
-    chart = residuals.residuals(label, fit.fitted, fit.normalized, smooth, names)
+    names = ("Fitted value", "Conditional residual / SD")
+    chart = residuals.residuals(label, fit.fitted, fit.pearson, smooth, names)
     rows = _extremes(fit)
-    expect = (
-        "Expected: an even spread and no curve; a slight rise is normal, because predicted random effects are drawn "
-        "towards 0. "
-    )
     seen += f" Residuals beyond ±3: {far:,} of {n:,} ({percent(far / n)}; 0.3% under normality)."
-    return [Text(expect + seen), Figure("fig-residuals", chart, caption, rows)]
+    return [Text(f"{CONDITIONAL} {seen}"), Figure("fig-residuals", chart, caption, rows)]
 
 
 def _smooth_words(smooth: Smooth | None) -> str:
@@ -64,13 +68,15 @@ def _smooth_words(smooth: Smooth | None) -> str:
 
 
 def _extremes(fit: Fitted, most: int = 10) -> Table:
-    order = np.argsort(-np.abs(fit.normalized), kind="stable")[:most]
-    rows = tuple(
-        (fit.rows.subject[k], plain(float(fit.rows.time[k])), plain(float(fit.rows.response[k])), fmt(float(fit.fitted[k])),
-         fixed(float(fit.normalized[k]), 2)) for k in order
-    )  # fmt: skip
+    order = np.argsort(-np.abs(fit.pearson), kind="stable")[:most]
+    rows = []
+    for k in order:
+        seen = (plain(float(fit.rows.time[k])), plain(float(fit.rows.response[k])))
+        rows.append((fit.rows.subject[k], *seen, fmt(float(fit.fitted[k])), fixed(float(fit.pearson[k]), 2)))
     heads = ("Subject", "Time", "Observed", "Fitted", "Residual")
-    return Table(f"The {count(len(rows), 'largest residual', 'largest residuals')}", heads, rows, "llrrr")
+    return Table(
+        f"The {count(len(rows), 'largest residual', 'largest residuals')}", heads, tuple(rows), "llrrr"
+    )
 
 
 def _quantiles(fit: Fitted) -> list[Block]:
@@ -79,13 +85,14 @@ def _quantiles(fit: Fitted) -> list[Block]:
         return [Text("There are fewer than three different residuals, so no quantiles are plotted.")]
     seen = f"{q.outside:,} of {count(q.n, 'point')} lie outside the pointwise 95% envelope"
     label = svg.Label("fig-quantiles", "Normal quantiles of the residuals", f"{seen}.")
+    spread = fixed(float(fit.normalized.std(ddof=1)), 3)
     caption = (
-        f"Residuals, centred and scaled to SD 1 (theirs is {fixed(float(fit.normalized.std(ddof=1)), 3)}), against "
-        "normal quantiles; the band holds each point with probability 0.95 if they are normal; points outside are "
-        "diamonds."
+        f"Marginal residuals, centred and scaled to SD 1 (theirs is {spread}), against normal quantiles; "
+        f"the band "
+        f"holds each "
+        "point with probability 0.95 if they are normal; points outside are diamonds."
     )
     if q.theoretical.size < q.n:
         caption += f" All tails and a part of the middle are drawn ({q.theoretical.size:,} of {q.n:,})."
     chart = residuals.quantiles(label, q, ("Normal quantile", "Residual quantile"))
-    expect = "Expected: points along the line, about 5% outside the band. "
-    return [Text(f"{expect}Seen: {seen}."), Figure("fig-quantiles", chart, caption)]
+    return [Text(f"{MARGINAL} Seen: {seen}."), Figure("fig-quantiles", chart, caption)]

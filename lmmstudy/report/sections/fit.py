@@ -25,7 +25,8 @@ def section(study: Study, model: Json) -> Section:
     elif model["message"]:
         blocks.append(Text(sentence(model["message"])))
     blocks.append(Text(
-        "Estimates in this report are by restricted maximum likelihood (REML); candidates are compared by maximum "
+        "Estimates in this report are by restricted maximum likelihood (REML); candidates are compared by "
+        "maximum "
         "likelihood (ML), because REML likelihoods of models with different fixed effects are not comparable."
     ))  # fmt: skip
     blocks.append(_criteria(model))

@@ -14,7 +14,8 @@ def section(study: Study, model: Json) -> Section:
     """The table of fixed effects."""
     method = DF_METHODS[model["df_method"]]
     note = (
-        f"Degrees of freedom: {method}. Intervals have level {level_text(study.conf_level)}; tests are two-sided and "
+        f"Degrees of freedom: {method}. Intervals have level {level_text(study.conf_level)}; tests are "
+        f"two-sided and "
         "not adjusted for their number."
     )
     terms = [row["term"] for row in model["fixed"]]

@@ -8,7 +8,7 @@ from lmmstudy.report.alerts import complete_subjects
 from lmmstudy.report.blocks import Block, Figure, Heading, Table, Text
 from lmmstudy.report.charts import counts, svg
 from lmmstudy.report.numbers import column, count, plain
-from lmmstudy.report.results import ALL, Rows
+from lmmstudy.report.rows import ALL, Rows
 from lmmstudy.report.series import Counts
 from lmmstudy.report.study import Json, Study
 

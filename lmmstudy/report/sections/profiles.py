@@ -1,4 +1,5 @@
-"""Profiles: the raw data over time with the predicted means, and subjects one by one with their fitted lines."""
+"""Profiles: the raw data over time with the predicted means, and subjects one by one with their fitted
+lines."""
 
 from collections.abc import Sequence
 
@@ -7,8 +8,8 @@ import numpy as np
 from lmmstudy.report.blocks import Block, Figure, Heading
 from lmmstudy.report.charts import profiles, svg
 from lmmstudy.report.numbers import count, plain
-from lmmstudy.report.results import Rows
 from lmmstudy.report.results import profiles as profiles_of
+from lmmstudy.report.rows import Rows
 from lmmstudy.report.series import Profile
 from lmmstudy.report.study import Study
 

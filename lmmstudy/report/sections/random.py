@@ -21,8 +21,10 @@ def section(study: Study, model: Json) -> Section:
         blocks.append(Text(share))
     groups = random_terms(model)
     if not groups:
-        blocks.append(Text(f"The selected model has no random effects: rows of the same {study.subject} are related "
-                           "through the residuals alone."))  # fmt: skip
+        how = "are related through the residuals alone"
+        blocks.append(
+            Text(f"The selected model has no random effects: rows of the same {study.subject} {how}.")
+        )
     zeros = zero_terms(model)
     for group in groups:
         if zeros.get(group):
@@ -62,14 +64,17 @@ def _caterpillar(fit: Fitted, group: str, number: int, zeros: list[str]) -> list
     order = effects.ordered(shown)
     clear = sum(abs(e.estimate) > effects.Z * e.std_error for e in first)
     desc = (
-        f"{count(len(first), 'level')} ordered by {first[0].term}, from {order[0]} (highest) to {order[-1]} (lowest); "
+        f"{count(len(first), 'level')} ordered by {first[0].term}, from {order[0]} (highest) to "
+        f"{order[-1]} (lowest); "
         f"the intervals of {clear:,} exclude 0."
     )
     name = f"fig-effects-{number}"
     label = svg.Label(name, f"Predicted random effects of {group}", desc)
     caption = (
-        f"Predicted random effects of {group} with 95% prediction intervals (estimate ± 1.96 prediction standard "
-        "errors, which hold the uncertainty of the fixed effects). The intervals are not tests of single levels."
+        f"Predicted random effects of {group} with 95% prediction intervals (estimate ± 1.96 prediction "
+        f"standard "
+        "errors, which hold the uncertainty of the fixed effects). The intervals are not tests of single "
+        "levels."
     )
     if len(order) > effects.MOST:
         caption += f" {effects.MOST} of {len(order):,} levels, evenly spaced in this order."

@@ -9,9 +9,19 @@ from lmmstudy.report.numbers import count
 from lmmstudy.report.study import Json, Study
 
 ORDER = (
-    "title", "description", "path", "subject", "time", "response", "fixed", "group", "categories", "candidates",
-    "time_label", "response_label",
-)  # fmt: skip
+    "title",
+    "description",
+    "path",
+    "subject",
+    "time",
+    "response",
+    "fixed",
+    "group",
+    "categories",
+    "candidates",
+    "time_label",
+    "response_label",
+)
 """Keys of a stanza in the order of reading; what is not named here, mostly defaults, comes last."""
 
 

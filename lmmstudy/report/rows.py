@@ -1,0 +1,43 @@
+"""The rows behind the report, and columns of frames as plain values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+ALL = "all"
+"""Name of the only group where the design names no grouping column."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows used, in the order of the clean file. All (n,); `groups` are the levels of `group` in their
+    order: that of the configuration, else sorted."""
+
+    subject: tuple[str, ...]
+    group: tuple[str, ...]
+    time: np.ndarray
+    response: np.ndarray
+    groups: tuple[str, ...]
+
+
+def values(frame: Any, name: str) -> list[Any]:
+    """A column of any frame the engine or the reader returns."""
+    return frame[name].to_list()
+
+
+def numbers(frame: Any, name: str) -> np.ndarray:
+    """A numeric column as float64, (n,)."""
+    return np.asarray(values(frame, name), dtype=float)
+
+
+def rows(frame: Any, design: Mapping[str, Any]) -> Rows:
+    """The rows of a frame with the columns of the design."""
+    subject = tuple(str(v) for v in values(frame, design["subject"]))
+    group = (ALL,) * len(subject)
+    if design.get("group"):
+        group = tuple(str(v) for v in values(frame, design["group"]))
+    named = [str(v) for v in (design.get("categories") or {}).get(design.get("group"), ())]
+    groups = tuple(sorted(set(group), key=lambda g: (named.index(g) if g in named else len(named), g)))
+    return Rows(subject, group, numbers(frame, design["time"]), numbers(frame, design["response"]), groups)
