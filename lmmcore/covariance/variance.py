@@ -61,8 +61,8 @@ class ByGroup:
         """Marks are the numbers of the levels."""
         if not isinstance(column, Factor):
             raise DataError(
-                f"ByGroup({self.column!r}) needs a category, but {self.column!r} is a number; name its levels "
-                f"by categories={{{self.column!r}: [...]}}."
+                f"ByGroup({self.column!r}) needs a category, but {self.column!r} is a number; name its "
+                f"levels by categories={{{self.column!r}: [...]}}."
             )
         return GroupVariance(column.levels), column.codes.astype(float)
 
