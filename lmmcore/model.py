@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lmmcore.covariance.random import RandomCovariance
+from lmmcore.covariance.random import Block, RandomCovariance
 from lmmcore.covariance.residual import BoundResidual, Residual, ResidualMoments
 from lmmcore.covariance.scaled import ScaledResidual
 from lmmcore.covariance.variance import Variance
@@ -47,10 +47,10 @@ class Specification:
 
 @dataclass(frozen=True)
 class RandomBlock:
-    """Columns of Z that share a covariance matrix: a correlated term, or one effect of an uncorrelated one.
+    """Columns of Z that share a covariance matrix: a term, or one effect of an uncorrelated one.
 
     level : number of the grouping factor, 0 is the outermost; names : effects; atoms : their column space
-    (see Design.atoms); columns : their places in Z.
+    (see Design.atoms); columns : their places in Z; kind : of the covariance (lmmcore.covariance.random).
     """
 
     level: int
@@ -58,6 +58,7 @@ class RandomBlock:
     names: tuple[str, ...]
     atoms: frozenset[Any]
     columns: tuple[int, ...]
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,8 @@ def build(spec: Specification, table: Table, fitted: np.ndarray | None = None) -
     rows = _rows(spec, table, groups, fixed, random)
     for level, group in enumerate(groups):
         _check_identified(rows, level, covariances[level].q, group.name)
-    centred = centre(rows.X, rows.Z, rows.y, [block.columns for block in blocks])
+    free = [block.columns for block in blocks if block.kind == "unstructured"]
+    centred = centre(rows.X, rows.Z, rows.y, free)
     _check_variation(centred, rows.y, formula)
     structure = _structure(spec, table, rows, fitted)
     tries = [] if structure is None else structure.starts(centred.y)
@@ -219,11 +221,13 @@ def _blocks(random: Sequence[tuple[RandomTerm, Design]], place: Mapping[str, int
             seen.add((group, name))
         places = tuple(range(start, start + len(design.names)))
         start += len(design.names)
-        if term.correlated:
-            blocks.append(RandomBlock(place[group], group, design.names, design.atoms, places))
-        else:
-            for name, index in zip(design.names, places, strict=True):
-                blocks.append(RandomBlock(place[group], group, (name,), frozenset([name]), (index,)))
+        if term.covariance != "diagonal":
+            kind = term.covariance if len(places) > 1 else "unstructured"
+            blocks.append(RandomBlock(place[group], group, design.names, design.atoms, places, kind))
+            continue
+        for name, index in zip(design.names, places, strict=True):
+            one = RandomBlock(place[group], group, (name,), frozenset([name]), (index,), "unstructured")
+            blocks.append(one)
     return tuple(blocks)
 
 
@@ -232,8 +236,9 @@ def _covariances(blocks: Sequence[RandomBlock], levels: int) -> tuple[RandomCova
     result = []
     start = 0
     for level in range(levels):
-        mine = [block.columns for block in blocks if block.level == level]
-        result.append(RandomCovariance(tuple(tuple(index - start for index in part) for part in mine)))
+        mine = [block for block in blocks if block.level == level]
+        parts = [Block(tuple(index - start for index in block.columns), block.kind) for block in mine]
+        result.append(RandomCovariance(tuple(parts)))
         start += result[-1].q
     return tuple(result)
 
@@ -365,7 +370,11 @@ def _moments(
         mean_A[np.ix_(place, place)] = cell.A.mean(axis=2)
     # S of the outermost level: [X y]'[X y].
     fixed, random = rotations(
-        cells[0].S[:, :, 0], mean_A, [block.columns for block in blocks], names, len(rows.y)
+        cells[0].S[:, :, 0],
+        mean_A,
+        [Block(block.columns, block.kind) for block in blocks],
+        names,
+        len(rows.y),
     )
     parts = [random[np.ix_(place, place)] for place in own]
     rotated = []

@@ -1,11 +1,14 @@
 """The relative covariance Psi of the random effects, as a function of unbounded parameters.
 
-Psi = Lambda Lambda' is block diagonal, one block a random term; an uncorrelated term is a row of
-1 x 1 blocks.  The parameters are the free entries of Lambda, lower triangular *after a pivot*: within
-a block the columns of Z are ordered by their variance, largest first.  Without the pivot a zero first
-variance leaves a circle of equivalent solutions on which Newton's method wanders.
+Psi = Lambda Lambda' is block diagonal, one block a random term, and Lambda is linear in the parameters:
 
-Nothing is ever divided by Psi, so that a zero variance is an ordinary point.
+    unstructured        lower triangular after a pivot, the free entries are the parameters
+    compound symmetry   theta_1 P + theta_2 (I - P), P = 11'/m: one variance and one correlation
+    identity            theta I: one variance, no correlation
+
+(an uncorrelated term is a row of 1 x 1 blocks). Nothing is ever divided by Psi, so that a zero variance is an
+ordinary point. The pivot orders the columns of Z of an unstructured block by their variance, largest first:
+without it a zero first variance leaves a circle of equivalent solutions on which Newton's method wanders.
 """
 
 from __future__ import annotations
@@ -20,36 +23,103 @@ PIVOT_RATIO = 4.0
 
 
 @dataclass(frozen=True)
+class Block:
+    """Columns of Z with a covariance matrix of their own, in pivot order; kind : see the module."""
+
+    columns: tuple[int, ...]
+    kind: str = "unstructured"
+
+    def units(self) -> list[np.ndarray]:
+        """(m, m) coefficient of each parameter in Lambda."""
+        m = len(self.columns)
+        if self.kind == "unstructured":
+            found = []
+            for column in range(m):
+                for row in range(column, m):
+                    found.append(np.zeros((m, m)))
+                    found[-1][row, column] = 1.0
+            return found
+        if self.kind == "identity":
+            return [np.eye(m)]
+        common = np.full((m, m), 1 / m)
+        return [common, np.eye(m) - common] if m > 1 else [common]
+
+    def parameters(self, psi: np.ndarray) -> np.ndarray:
+        """Parameters whose Psi is psi : (m, m) in pivot order, or the nearest of this kind."""
+        m = len(self.columns)
+        if self.kind == "unstructured":
+            lower = semidefinite_cholesky(psi)
+            return np.concatenate([lower[column:, column] for column in range(m)])
+        variances = [max(float((unit * psi).sum() / np.trace(unit)), 0.0) for unit in self.units()]
+        return np.sqrt(variances)
+
+    def columns_of_lambda(self) -> list[list[int]]:
+        """Parameters that together make a rank of Psi: they are zero together or not at all."""
+        if self.kind != "unstructured":
+            return [[index] for index in range(len(self.units()))]
+        m, found, start = len(self.columns), [], 0
+        for column in range(m):
+            found.append(list(range(start, start + m - column)))
+            start += m - column
+        return found
+
+    def steepest(self, cone: np.ndarray) -> tuple[float, np.ndarray]:
+        """The least value of <cone, direction> over admissible directions of unit size, and where."""
+        if self.kind == "unstructured":
+            values, vectors = np.linalg.eigh(cone)
+            return float(values[0]), np.outer(vectors[:, 0], vectors[:, 0])
+        directions = [unit / np.linalg.norm(unit) for unit in self.units()]
+        slopes = [float((cone * direction).sum()) for direction in directions]
+        return min(slopes), directions[int(np.argmin(slopes))]
+
+    def repivoted(self, variances: np.ndarray) -> Block:
+        """The block with its columns ordered by variances : (q,); self if no order flips."""
+        if self.kind != "unstructured":
+            return self
+        largest_later = 0.0
+        for column in reversed(self.columns):
+            if largest_later > PIVOT_RATIO * variances[column]:
+                return Block(tuple(sorted(self.columns, key=lambda index: -variances[index])))
+            largest_later = max(largest_later, variances[column])
+        return self
+
+
+@dataclass(frozen=True)
 class RandomCovariance:
-    """Blocks of Psi, each given by the indices of its columns of Z in pivot order.
+    """Blocks of Psi; together their columns are 0..q-1."""
 
-    blocks : one tuple of column indices a block; together they are 0..q-1.
-    """
-
-    blocks: tuple[tuple[int, ...], ...]
+    blocks: tuple[Block, ...]
 
     @property
     def q(self) -> int:
-        """Number of random effects of a subject."""
-        return sum(len(block) for block in self.blocks)
-
-    @cached_property
-    def entries(self) -> tuple[tuple[int, int], ...]:
-        """(row, column) in Lambda of every parameter."""
-        return tuple(
-            (block[row], block[column])
-            for block in self.blocks
-            for column in range(len(block))
-            for row in range(column, len(block))
-        )
+        """Number of random effects of a unit."""
+        return sum(len(block.columns) for block in self.blocks)
 
     @cached_property
     def _units(self) -> np.ndarray:
-        """F : (m, q, q), the unit matrix of each parameter's place in Lambda."""
-        units = np.zeros((len(self.entries), self.q, self.q))
-        for index, (row, column) in enumerate(self.entries):
-            units[index, row, column] = 1.0
-        return units
+        """F : (m, q, q), the coefficient of each parameter in Lambda."""
+        found = []
+        for block in self.blocks:
+            for part in block.units():
+                unit = np.zeros((self.q, self.q))
+                # Rows and columns both follow the pivot order.
+                unit[np.ix_(block.columns, block.columns)] = part
+                found.append(unit)
+        return np.array(found).reshape(len(found), self.q, self.q)
+
+    @property
+    def size(self) -> int:
+        """Number of parameters."""
+        return len(self._units)
+
+    @cached_property
+    def ranks(self) -> list[list[int]]:
+        """Parameters of each column of Lambda (see Block.columns_of_lambda)."""
+        found, start = [], 0
+        for block in self.blocks:
+            found += [[start + index for index in column] for column in block.columns_of_lambda()]
+            start += len(block.units())
+        return found
 
     @cached_property
     def second(self) -> np.ndarray:
@@ -68,31 +138,15 @@ class RandomCovariance:
 
     def parameters(self, psi: np.ndarray) -> np.ndarray:
         """theta : (m,) with Lambda Lambda' = the blocks of psi, which may be singular."""
-        theta = np.empty(len(self.entries))
-        position = 0
-        for block in self.blocks:
-            size = len(block)
-            lower = semidefinite_cholesky(psi[np.ix_(block, block)])
-            for column in range(size):
-                theta[position : position + size - column] = lower[column:, column]
-                position += size - column
-        return theta
+        parts = [block.parameters(psi[np.ix_(block.columns, block.columns)]) for block in self.blocks]
+        return np.concatenate([np.empty(0), *parts])
 
     def repivoted(self, psi: np.ndarray) -> RandomCovariance:
         """The same structure with each block ordered by psi's diagonal; self if no order flips."""
         variances = np.diag(psi)
-        blocks = tuple(_pivot(block, variances) for block in self.blocks)
-        return self if blocks == self.blocks else RandomCovariance(blocks)
-
-
-def _pivot(block: tuple[int, ...], variances: np.ndarray) -> tuple[int, ...]:
-    ordered = [variances[index] for index in block]
-    largest_later = 0.0
-    for value in reversed(ordered):
-        if largest_later > PIVOT_RATIO * value:
-            return tuple(sorted(block, key=lambda index: -variances[index]))
-        largest_later = max(largest_later, value)
-    return block
+        blocks = tuple(block.repivoted(variances) for block in self.blocks)
+        unchanged = all(new is old for new, old in zip(blocks, self.blocks, strict=True))
+        return self if unchanged else RandomCovariance(blocks)
 
 
 def semidefinite_cholesky(matrix: np.ndarray) -> np.ndarray:

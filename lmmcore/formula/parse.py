@@ -11,7 +11,17 @@ from functools import lru_cache
 
 from lmmcore.errors import FormulaError
 from lmmcore.formula.calls import canonical, check_function, short
-from lmmcore.formula.terms import Formula, RandomTerm, Sum, Term, add, distinct, remove, unique
+from lmmcore.formula.terms import (
+    COVARIANCES,
+    Formula,
+    RandomTerm,
+    Sum,
+    Term,
+    add,
+    distinct,
+    remove,
+    unique,
+)
 from lmmcore.formula.tokens import Token, quote, tokenize, unquote, where
 from lmmcore.formula.transforms import BASES
 
@@ -52,6 +62,11 @@ class _Parser:
     def at(self, *operators: str) -> bool:
         token = self.tokens[self.place]
         return token.kind == "operator" and token.value in operators
+
+    def at_next(self, operator: str) -> bool:
+        """Whether the token after the present one is this operator."""
+        token = self.tokens[min(self.place + 1, len(self.tokens) - 1)]
+        return token.kind == "operator" and token.value == operator
 
     def accept(self, *operators: str) -> Token | None:
         if not self.at(*operators):
@@ -162,6 +177,12 @@ class _Parser:
 
     def primary(self) -> Sum:
         token = self.token
+        if token.kind == "name" and token.value in COVARIANCES and self.at_next("("):
+            self.place += 2
+            inside = self.parenthesis(self.tokens[self.place - 1], COVARIANCES[token.value])
+            if not inside.random:
+                raise self.error(f"{token.value}() takes a random term, e.g. {token.value}(1 + t | id);")
+            return inside
         if token.kind in ("name", "quoted"):
             factor = self.factor()
             return Sum({frozenset([factor]): (factor,)})
@@ -177,7 +198,7 @@ class _Parser:
             return self.parenthesis(token)
         raise self.unexpected()
 
-    def parenthesis(self, opening: Token) -> Sum:
+    def parenthesis(self, opening: Token, covariance: str = "unstructured") -> Sum:
         if self.at("|", "||"):
             raise self.error("A random term needs effects before '|', e.g. (1 | id);")
         inside = self.sum()
@@ -196,11 +217,15 @@ class _Parser:
             raise self.unexpected()
         if bar is None:
             return inside
+        if bar.value == "||":
+            if covariance != "unstructured":
+                raise self.error("'||' already says that the effects are uncorrelated; write '|' here,")
+            covariance = "diagonal"
         made = [
             RandomTerm(
                 inside.ordered(),
                 group,
-                bar.value == "|",
+                covariance,
                 f"({effects} {bar.value} {':'.join(map(quote, group))})",
             )
             for group in groups

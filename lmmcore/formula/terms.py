@@ -11,17 +11,25 @@ from lmmcore.formula.calls import variables
 # Factors (columns or function calls) whose product is a term; () is the intercept.
 Term = tuple[str, ...]
 
+# Covariance structures of a random term, as written before it: cs(1 + t | id).
+COVARIANCES = {
+    "us": "unstructured",
+    "diag": "diagonal",
+    "cs": "compound_symmetry",
+    "identity": "identity",
+}
+
 
 @dataclass(frozen=True)
 class RandomTerm:
     """(terms | group): effects that vary by group.
 
-    group : columns; several mean their interaction. correlated : False for ||.
+    group : columns; several mean their interaction. covariance : of the effects, one of COVARIANCES' values.
     """
 
     terms: tuple[Term, ...]
     group: tuple[str, ...]
-    correlated: bool
+    covariance: str
     text: str
 
 

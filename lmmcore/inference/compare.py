@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lmmcore.covariance.random import Block
 from lmmcore.errors import FitError
 from lmmcore.inference.chibar import ChiBar, chi_square, cone_weights, half_space
 from lmmcore.inference.cone import cone_information
@@ -141,9 +142,13 @@ def null_distribution(null: Fit, alternative: Fit, found: Step) -> ChiBar:
     the null. A null that itself stands on the boundary makes all of this approximate.
     """
     free = found.fixed + found.residual + found.merged
-    sizes = [len(new) for _, new in found.grown]
-    for (block, _), size in zip(found.grown, sizes, strict=True):
-        free += (len(block.columns) - size) * size  # covariances of new with old effects
+    sizes = []
+    for block, new in found.grown:
+        if block.kind == "unstructured":
+            sizes.append(len(new))
+            free += (len(block.columns) - len(new)) * len(new)  # covariances of new with old effects
+        else:  # each parameter is a variance of its own
+            sizes += [1] * len(Block(block.columns, block.kind).units())
     if found.nugget:
         # One bounded direction more; with others beside it, chi-square is an upper bound.
         return (

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmmcore.covariance.random import Block
 from lmmcore.inference.nesting import Step
 from lmmcore.likelihood.nested import NestedMoments
 from lmmcore.likelihood.objective import Objective
@@ -29,9 +30,9 @@ class LinearCovariance:
         return len(self.psi_factor)
 
     @property
-    def entries(self) -> range:
-        """One entry a direction."""
-        return range(len(self.directions))
+    def size(self) -> int:
+        """One parameter a direction."""
+        return len(self.directions)
 
     @property
     def second(self) -> np.ndarray:
@@ -64,6 +65,13 @@ def cone_information(null: Solution, alternative: Model, found: Step) -> np.ndar
             if block.level != level:
                 continue
             new = {place for grown, places in found.grown if grown == block for place in places}
+            if block.kind != "unstructured":
+                for part in Block(block.columns, block.kind).units():
+                    unit = np.zeros_like(psi)
+                    unit[np.ix_(block.columns, block.columns)] = part / np.linalg.norm(part)
+                    directions.append((inverse @ unit @ inverse.T)[columns, columns])
+                    bounded.append(bool(new))
+                continue
             for second, column2 in enumerate(block.columns):
                 for column1 in block.columns[: second + 1]:
                     unit = np.zeros_like(psi)
@@ -74,7 +82,7 @@ def cone_information(null: Solution, alternative: Model, found: Step) -> np.ndar
                     bounded.append(column1 in new and column2 in new)
         values, vectors = np.linalg.eigh(psi[columns, columns])
         factor = vectors * np.sqrt(np.maximum(values, 0))
-        levels.append(LinearCovariance(factor, np.array(directions).reshape(-1, *factor.shape)))
+        levels.append(LinearCovariance(factor, np.array(directions).reshape(len(directions), *factor.shape)))
     information = _hessian(null, alternative, levels) / 2
     keep = np.zeros(len(information), dtype=bool)
     keep[: len(bounded)] = bounded
@@ -99,7 +107,7 @@ def _hessian(null: Solution, alternative: Model, levels: list[LinearCovariance])
     if isinstance(moments, NestedMoments):
         moments = moments.with_levels(levels[1:])  # type: ignore[arg-type]
     objective = Objective(levels[0], moments, alternative.n, alternative.spec.reml)  # type: ignore[arg-type]
-    at_zero = np.zeros(sum(len(level.entries) for level in levels))
+    at_zero = np.zeros(sum(level.size for level in levels))
     evaluation = objective.evaluate(np.concatenate([at_zero, z]))
     assert evaluation is not None  # the null estimate is a point of the alternative
     return evaluation.hessian

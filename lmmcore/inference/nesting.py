@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lmmcore.covariance.random import Block
 from lmmcore.model import Model, RandomBlock
 
 
@@ -41,20 +42,26 @@ def step(null: Model, alternative: Model) -> Step | None:
         return None
     merged, grown = 0, []
     for block, members in zip(alternative.blocks, inside, strict=True):
+        known = {name for member in members for name in member.names}
         old = sum(len(member.columns) for member in members)
-        merged += _triangle(old) - sum(_triangle(len(member.columns)) for member in members)
-        if old < len(block.columns):
-            known = {name for member in members for name in member.names}
-            new = [place for name, place in zip(block.names, block.columns, strict=True) if name not in known]
-            grown.append((block, tuple(new[len(new) - (len(block.columns) - old) :])))
+        if block.kind == "unstructured":
+            merged += old * (old + 1) // 2 - sum(_size(member) for member in members)
+            if old < len(block.columns):
+                new = [p for name, p in zip(block.names, block.columns, strict=True) if name not in known]
+                grown.append((block, tuple(new[old - len(block.columns) :])))
+        elif members:
+            merged += _size(block) - _size(members[0])
+        else:
+            grown.append((block, block.columns))
     nugget = _has_nugget(alternative) and not _has_nugget(null)
     found = Step(alternative.p - null.p, residual, merged, nugget, tuple(grown))
     added = found.fixed + found.residual + found.merged + len(found.grown)
     return found if added > 0 else None
 
 
-def _triangle(size: int) -> int:
-    return size * (size + 1) // 2
+def _size(block: RandomBlock) -> int:
+    """Covariance parameters of a block."""
+    return len(Block(block.columns, block.kind).units())
 
 
 def _placed(
@@ -64,9 +71,7 @@ def _placed(
     inside: list[list[RandomBlock]] = [[] for _ in alternative]
     for block in null:
         for place, other in enumerate(alternative):
-            if block.group == other.group and (
-                set(block.names) <= set(other.names) or block.atoms <= other.atoms
-            ):
+            if block.group == other.group and _contains(other, block):
                 inside[place].append(block)
                 break
         else:
@@ -74,7 +79,16 @@ def _placed(
     return inside
 
 
-# A structure of the first type is a special case of one of the second.
+def _contains(large: RandomBlock, small: RandomBlock) -> bool:
+    """Whether any covariance of the small block is one of the large block."""
+    if large.kind == "unstructured":
+        return set(small.names) <= set(large.names) or small.atoms <= large.atoms
+    kinds = ("identity", "compound_symmetry")
+    same = large.names == small.names and small.kind in kinds
+    return same and kinds.index(small.kind) <= kinds.index(large.kind)
+
+
+# A residual structure of the first type is a special case of one of the second.
 SPECIAL_CASES = {
     ("ar1", "toeplitz"),
     ("ar1", "unstructured"),

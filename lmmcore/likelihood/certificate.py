@@ -78,7 +78,7 @@ def _cone_violation(optimum: Optimum) -> float:
     lowest = 0.0
     for level, cone in zip(optimum.objective.levels, optimum.evaluation.cones, strict=True):
         for block in level.blocks:
-            lowest = min(lowest, float(np.linalg.eigvalsh(cone[np.ix_(block, block)])[0]))
+            lowest = min(lowest, block.steepest(cone[np.ix_(block.columns, block.columns)])[0])
     return lowest
 
 

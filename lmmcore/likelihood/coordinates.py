@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lmmcore.covariance.random import Block
 from lmmcore.errors import DataError, FitError
 from lmmcore.moments.subjects import gram, is_one
 
@@ -163,26 +164,29 @@ def _share_outside(basis: Sequence[np.ndarray], column: np.ndarray) -> float:
 
 
 def rotations(
-    S: np.ndarray, mean_A: np.ndarray, blocks: Sequence[Sequence[int]], names: Sequence[str], n: int
+    S: np.ndarray, mean_A: np.ndarray, blocks: Sequence[Block], names: Sequence[str], n: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """(p, p) and (q, q) upper triangular rotations to X'X = n I and mean A_i = I within a block.
 
-    S : (p+1, p+1) moments of [X y]; mean_A : (q, q).  Raises FitError if the columns of a random term
-    are linearly dependent, naming it by names.
+    S : (p+1, p+1) moments of [X y]; mean_A : (q, q). A block that is not unstructured may only be scaled as
+    a whole. Raises FitError if the columns of an unstructured one are linearly dependent, by names.
     """
     p = len(S) - 1
     fixed = np.linalg.inv(np.linalg.cholesky(S[:p, :p])).T * np.sqrt(n) if p else np.empty((0, 0))
     random = np.zeros_like(mean_A)
     for block in blocks:
-        place = np.ix_(block, block)
+        place = np.ix_(block.columns, block.columns)
         part = mean_A[place]
+        if block.kind != "unstructured":
+            random[place] = np.eye(len(part)) / np.sqrt(np.trace(part) / len(part))
+            continue
         lengths = np.sqrt(np.diag(part))
         try:
             lower = np.linalg.cholesky(part / np.outer(lengths, lengths)) if lengths.all() else None
         except np.linalg.LinAlgError:
             lower = None
         if lower is None or np.diag(lower).min() < DEPENDENT**0.5:
-            listed = ", ".join(names[index] for index in block)
+            listed = ", ".join(names[index] for index in block.columns)
             raise FitError(
                 f"The random effects {listed} of one term are linearly dependent (or one is always 0), so "
                 "that their variances cannot be told apart; drop one of them."

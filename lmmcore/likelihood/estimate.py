@@ -92,12 +92,12 @@ def _escape(optimum: Optimum) -> Optimum | None:
     psis = objective.psis(evaluation.theta)
     for place, (level, cone) in enumerate(zip(objective.levels, evaluation.cones, strict=True)):
         for block in level.blocks:
-            part = np.ix_(block, block)
-            values, vectors = np.linalg.eigh(cone[part])
-            if values[0] > -STEEP * max(1.0, abs(cone[part]).max()):
+            part = np.ix_(block.columns, block.columns)
+            slope, steepest = block.steepest(cone[part])
+            if slope > -STEEP * max(1.0, abs(cone[part]).max()):
                 continue
             direction = np.zeros_like(cone)
-            direction[part] = np.outer(vectors[:, 0], vectors[:, 0])
+            direction[part] = steepest
             size = 1.0
             for _ in range(SHORTENINGS):
                 moved = list(psis)

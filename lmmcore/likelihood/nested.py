@@ -48,7 +48,7 @@ class NestedMoments:
     @property
     def split(self) -> int:
         """Number of parameters of Psi_2."""
-        return len(self.covariance.entries)
+        return self.covariance.size
 
     @property
     def levels(self) -> tuple[RandomCovariance, ...]:

@@ -78,7 +78,7 @@ class Objective:
     @property
     def split(self) -> int:
         """Number of parameters that belong to the outermost Psi."""
-        return len(self.covariance.entries)
+        return self.covariance.size
 
     @property
     def levels(self) -> tuple[RandomCovariance, ...]:
@@ -89,10 +89,8 @@ class Objective:
     @property
     def places(self) -> tuple[slice, ...]:
         """Places in theta of the parameters of each level."""
-        ends = np.cumsum([len(level.entries) for level in self.levels]).tolist()
-        return tuple(
-            slice(end - len(level.entries), end) for level, end in zip(self.levels, ends, strict=True)
-        )
+        ends = np.cumsum([level.size for level in self.levels]).tolist()
+        return tuple(slice(end - level.size, end) for level, end in zip(self.levels, ends, strict=True))
 
     @property
     def residual(self) -> slice:
@@ -182,10 +180,10 @@ class Objective:
         return Evaluation(theta, value, gradient, hessian, gram_first, tuple(cones))
 
 
-def lambda_columns(objective: Objective) -> list[np.ndarray]:
-    """Places in theta of the entries of each column of each level's Lambda."""
-    found = []
-    for level, at in zip(objective.levels, objective.places, strict=True):
-        columns = np.array([column for _, column in level.entries], dtype=int)
-        found += [at.start + np.flatnonzero(columns == column) for column in sorted(set(columns.tolist()))]
-    return found
+def lambda_columns(objective: Objective) -> list[list[int]]:
+    """Places in theta of the parameters of each column of each level's Lambda."""
+    return [
+        [at.start + index for index in column]
+        for level, at in zip(objective.levels, objective.places, strict=True)
+        for column in level.ranks
+    ]

@@ -47,7 +47,7 @@ def starting_psi(cells: Subjects | Patterns, covariance: RandomCovariance, n: in
     floor = np.sqrt(2 / total)
     result = np.zeros((q, q))
     for block in covariance.blocks:
-        place = np.ix_(block, block)
+        place = np.ix_(block.columns, block.columns)
         values, vectors = np.linalg.eigh(psi[place])
         result[place] = (vectors * np.maximum(values, floor)) @ vectors.T
     return result

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lmmcore.covariance.ar1 import AR1
-from lmmcore.covariance.random import RandomCovariance, semidefinite_cholesky
+from lmmcore.covariance.random import Block, RandomCovariance, semidefinite_cholesky
 from lmmcore.likelihood.objective import Objective
 from lmmcore.moments.subjects import Patterns, SortedRows, grouped, independent
 
@@ -16,6 +16,10 @@ BLOCKS = {
     "three effects": ((2, 0, 1),),
     "two terms": ((0, 1), (2,)),
 }
+
+
+def covariance_of(blocks):
+    return RandomCovariance(tuple(Block(columns) for columns in blocks))
 
 
 def simulated(q, subjects=7, seed=1):
@@ -40,7 +44,7 @@ def objective_for(blocks, serial, reml, seed=1):
         moments = AR1("t").bind(rows).moments(Z, [*X, y])
     else:
         moments = independent(Z, [*X, y], SortedRows(times, subject, starts))
-    return Objective(RandomCovariance(blocks), moments, len(y), reml), (X, Z, y, subject, times)
+    return Objective(covariance_of(blocks), moments, len(y), reml), (X, Z, y, subject, times)
 
 
 def dense_deviance(data, psi, rho, reml):
@@ -96,8 +100,8 @@ def test_patterns_equal_subjects(reml):
     cells = grouped(whole)
     assert isinstance(cells, Patterns) and len(cells.counts) == 5
     theta = np.array([0.7])
-    one_by_one = Objective(RandomCovariance(((0,),)), whole, len(y), reml).evaluate(theta)
-    together = Objective(RandomCovariance(((0,),)), cells, len(y), reml).evaluate(theta)
+    one_by_one = Objective(covariance_of(((0,),)), whole, len(y), reml).evaluate(theta)
+    together = Objective(covariance_of(((0,),)), cells, len(y), reml).evaluate(theta)
     assert together.deviance == pytest.approx(one_by_one.deviance, abs=1e-10)
     assert together.gradient == pytest.approx(one_by_one.gradient, abs=1e-10)
     assert together.hessian == pytest.approx(one_by_one.hessian, abs=1e-9)
@@ -128,10 +132,10 @@ def test_semidefinite_cholesky():
 
 
 def test_pivot_puts_the_largest_variance_first():
-    covariance = RandomCovariance(((0, 1),))
+    covariance = covariance_of(((0, 1),))
     psi = np.array([[0.1, 0.2], [0.2, 3.0]])
     turned = covariance.repivoted(psi)
-    assert turned.blocks == ((1, 0),)
+    assert turned.blocks[0].columns == (1, 0)
     factor = turned.factor(turned.parameters(psi))
     assert factor @ factor.T == pytest.approx(psi)
     assert turned.repivoted(psi) is turned

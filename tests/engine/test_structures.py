@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import lmmcore as lmm
-from lmmcore.covariance.random import RandomCovariance
+from lmmcore.covariance.random import Block, RandomCovariance
 from lmmcore.likelihood.objective import Objective
 from lmmcore.moments.subjects import SortedRows
 
@@ -70,7 +70,7 @@ def test_likelihood(structure, blocks, reml):
     Z = X if blocks else []
     y = rng.normal(size=n) + times
     moments = bound.moments(Z, [*X, y])
-    objective = Objective(RandomCovariance(blocks), moments, n, reml)
+    objective = Objective(RandomCovariance(tuple(Block(columns) for columns in blocks)), moments, n, reml)
     theta = np.concatenate([rng.normal(0, 0.5, objective.split), parameters(bound, rng)])
     evaluation = objective.evaluate(theta)
 
