@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LMER = "suppressMessages(library(lme4)); f <- function() suppressWarnings(lmer({}, d))"
 LME = (
     "library(nlme); f <- function() lme(y ~ t, random = ~ t | id, correlation = corAR1(form = ~ t | id), d, "
-    "control = lmeControl(opt = 'optim', maxIter = 200, msMaxIter = 200, returnObject = TRUE))"
+    "control = lmeControl(maxIter = 200, msMaxIter = 200, returnObject = TRUE))"
 )
 
 
@@ -36,15 +36,17 @@ def simulated(subjects: int, grid: bool, rho: float = 0.0) -> pl.DataFrame:
     """Random intercept and slope, ten rows a subject; 5 % of the visits missing on a grid."""
     rng = np.random.default_rng(1)
     visits = 10
-    t = np.tile(np.arange(10.0), (subjects, 1)) if grid else np.sort(rng.uniform(0, 9, (subjects, visits)), axis=1)
+    t = (
+        np.tile(np.arange(10.0), (subjects, 1))
+        if grid
+        else np.sort(rng.uniform(0, 9, (subjects, visits)), axis=1)
+    )
     b = rng.multivariate_normal([0, 0], [[25, 1.2], [1.2, 0.64]], subjects)
     noise = rng.normal(size=(subjects, visits))
     for j in range(1, visits):
         noise[:, j] = rho * noise[:, j - 1] + np.sqrt(1 - rho**2) * noise[:, j]
     y = 10 + 2 * t + b[:, :1] + b[:, 1:] * t + 2 * noise
-    frame = pl.DataFrame(
-        {"id": np.repeat(np.arange(subjects), visits), "t": t.ravel(), "y": y.ravel()}
-    )
+    frame = pl.DataFrame({"id": np.repeat(np.arange(subjects), visits), "t": t.ravel(), "y": y.ravel()})
     return frame.filter(pl.Series(rng.random(len(frame)) > 0.05)) if grid else frame
 
 
@@ -66,12 +68,12 @@ def theirs(frame: pl.DataFrame, code: str, runs: int) -> tuple[float, float] | N
         path = Path(folder) / "d.csv"
         frame.write_csv(path)
         script = (
-            f"d <- read.csv('{path}'); {code}; m <- f(); s <- replicate({runs}, system.time(f())[['elapsed']]); "
-            "cat(sprintf('%.9f %.9f', median(s), as.numeric(logLik(m))))"
+            f"d <- read.csv('{path}'); {code}; m <- f(); "
+            f"s <- replicate({runs}, system.time(f())[['elapsed']]); cat(sprintf('%.9f %.9f', median(s), as.numeric(logLik(m))))"
         )
         done = subprocess.run(["Rscript", "-e", script], capture_output=True, text=True, check=False)
     if done.returncode:
-        print(done.stderr.strip().splitlines()[-1], file=sys.stderr)
+        print(done.stderr.strip(), file=sys.stderr)
         return None
     seconds, loglik = done.stdout.split()
     return float(seconds), float(loglik)
@@ -97,7 +99,9 @@ def main() -> None:
             print(f"{name:<40}{seconds * 1e3:>9.1f} ms{'absent':>12}")
             continue
         ratio = f"{peer[0] / seconds:.0f}x"
-        print(f"{name:<40}{seconds * 1e3:>9.1f} ms{peer[0] * 1e3:>9.0f} ms{ratio:>8}   {loglik - peer[1]:+.1e}")
+        print(
+            f"{name:<40}{seconds * 1e3:>9.1f} ms{peer[0] * 1e3:>9.0f} ms{ratio:>8}   {loglik - peer[1]:+.1e}"
+        )
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from lmmcore.errors import DataError, FitError, FormulaError, LmmError
 from lmmcore.fit import fit
 from lmmcore.inference.compare import Comparison, compare
 from lmmcore.result import Fit
+from lmmcore.saved import load
 
 __version__ = "0.1.0"
 
@@ -33,4 +34,5 @@ __all__ = [
     "Unstructured",
     "compare",
     "fit",
+    "load",
 ]

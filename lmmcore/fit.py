@@ -65,9 +65,13 @@ def fit(
         variables.add(variance.column)
     table = read(data, sorted(variables), sorted(grouping), categories)
     levels = {name: list(values) for name, values in categories.items()} if categories else None
-    spec = Specification(parsed, method, residual, variance, weights, offset, levels)
+    return fit_table(Specification(parsed, method, residual, variance, weights, offset, levels), table)
+
+
+def fit_table(spec: Specification, table: Table) -> Fit:
+    """Fit a specification to rows that have been read."""
     solution = solve(build(spec, table))
-    if variance is not None and variance.column is None:
+    if spec.variance is not None and spec.variance.column is None:
         solution = _with_fitted_variance(spec, table, solution)
     return Fit(solution)
 

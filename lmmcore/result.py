@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -178,6 +179,12 @@ class Fit:
     ) -> Any:
         """Frame: prediction (and conf_low, conf_high of the mean) for new rows; see lmmcore.prediction."""
         return predict(self, new, level, interval, conf_level)
+
+    def save(self, path: str | Path) -> None:
+        """Write the fit to a file that lmmcore.load reads; see lmmcore.saved."""
+        from lmmcore.saved import save
+
+        save(self, path)
 
     def __str__(self) -> str:
         return summary.text(self)

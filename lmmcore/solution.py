@@ -94,7 +94,25 @@ class Solution:
     @cached_property
     def certificate(self) -> Certificate:
         """Convergence, in facts."""
-        return certify(self.optimum, self.boundary)
+        return certify(self.optimum, self.boundary, self._names())
+
+    def _names(self) -> dict[int, tuple[str, str]]:
+        """(part of the model, phrase) of entries of theta that stand for one parameter of the user's."""
+        objective = self.optimum.objective
+        found: dict[int, tuple[str, str]] = {}
+        for number, (level, at) in enumerate(zip(objective.levels, objective.places, strict=True)):
+            blocks = [block for block in self.model.blocks if block.level == number]
+            start = at.start
+            for block, named in zip(level.blocks, blocks, strict=True):
+                for column, place in zip(block.columns, block.columns_of_lambda(), strict=False):
+                    name = self.model.effects(number)[column]
+                    phrase = f"the SD of {name} within {named.group}"
+                    found[start + place[0]] = (f"{number}.{named.columns}", phrase)
+                start += len(block.units())
+        if self.model.structure is not None:
+            for index, name in enumerate(self.model.structure.parameter_names):
+                found[objective.residual.start + index] = (f"residual.{index}", name)
+        return found
 
 
 def solve(model: Model, near: Solution | None = None) -> Solution:

@@ -6,6 +6,7 @@ there is the cone condition D* Psi = 0 and D* >= 0 with D* the derivative of the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ GAIN = 1e-6  # log-likelihood still to gain that counts as converged
 CONE = 1e-4  # most negative curvature by Psi, in deviance, that counts as none
 # Smaller values are rounding noise, which differs between machines; they are reported as 0.
 NOISE = 1e-8
+COLLINEAR = 0.95  # correlation of two estimates beyond which they are hardly told apart
 FLAT = 1e-7  # scaled curvature below which a parameter is not determined by the data
 
 
@@ -27,6 +29,7 @@ class Certificate:
     scaled_gradient : largest |gradient| over the free parameters times their standard errors; 0 below 1e-8.
     smallest_eigenvalue : of the Hessian on the free parameters, scaled to unit diagonal.
     boundary : one phrase a parameter that stands on the boundary of its space.
+    weak : one phrase a pair of parameters that the data can hardly tell apart.
     gain_left : log-likelihood that a further Newton step promises; 0 below 1e-8.
     evaluations : evaluations of the deviance that the search took.
     """
@@ -35,6 +38,7 @@ class Certificate:
     scaled_gradient: float
     smallest_eigenvalue: float
     boundary: tuple[str, ...]
+    weak: tuple[str, ...]
     gain_left: float
     evaluations: int
     sentence: str
@@ -54,8 +58,12 @@ def free_parameters(optimum: Optimum) -> np.ndarray:
     return free
 
 
-def certify(optimum: Optimum, boundary: tuple[str, ...]) -> Certificate:
-    """State the facts of the optimum; boundary : phrases in the user's terms."""
+def certify(optimum: Optimum, boundary: tuple[str, ...], names: Mapping[int, tuple[str, str]]) -> Certificate:
+    """State the facts of the optimum in the user's terms.
+
+    boundary : phrases; names : (part of the model, phrase) of parameters of theta that stand for one
+    variance or one residual parameter.
+    """
     evaluation = optimum.evaluation
     free = free_parameters(optimum)
     gradient = evaluation.gradient[free]
@@ -68,9 +76,10 @@ def certify(optimum: Optimum, boundary: tuple[str, ...]) -> Certificate:
         gain = newton_step(gradient, hessian)[1] / 2
     cone = _cone_violation(optimum)
     converged = gain < GAIN and smallest > FLAT and cone > -CONE
-    sentence = _sentence(converged, gain, smallest, cone, boundary)
+    weak = _weak(hessian, np.flatnonzero(free), names) if converged else ()
+    sentence = _sentence(converged, gain, smallest, cone, boundary, weak)
     scaled, gain = (0.0 if value < NOISE else value for value in (scaled, gain))
-    return Certificate(converged, scaled, smallest, boundary, gain, optimum.evaluations, sentence)
+    return Certificate(converged, scaled, smallest, boundary, weak, gain, optimum.evaluations, sentence)
 
 
 def _cone_violation(optimum: Optimum) -> float:
@@ -82,12 +91,38 @@ def _cone_violation(optimum: Optimum) -> float:
     return lowest
 
 
-def _sentence(converged: bool, gain: float, smallest: float, cone: float, boundary: tuple[str, ...]) -> str:
+def _weak(hessian: np.ndarray, places: np.ndarray, names: Mapping[int, tuple[str, str]]) -> tuple[str, ...]:
+    """Pairs of parameters of different parts of the model whose estimates are almost collinear."""
+    if len(places) < 2:
+        return ()
+    covariance = np.linalg.inv(hessian)
+    sd = np.sqrt(np.diag(covariance))
+    phrases = []
+    for i, second in enumerate(places.tolist()):
+        for j, first in enumerate(places[:i].tolist()):
+            if first not in names or second not in names or names[first][0] == names[second][0]:
+                continue
+            correlation = covariance[i, j] / (sd[i] * sd[j])
+            if abs(correlation) > COLLINEAR:
+                told = f"{names[first][1]} and {names[second][1]}"
+                phrases.append(f"{told} (correlation of the estimates {correlation:.2f})")
+    return tuple(phrases)
+
+
+def _sentence(
+    converged: bool,
+    gain: float,
+    smallest: float,
+    cone: float,
+    boundary: tuple[str, ...],
+    weak: tuple[str, ...],
+) -> str:
     if converged:
         left = f"less than {GAIN:g} units of log-likelihood are left to gain"
+        told = f"; the data hardly tell apart {'; '.join(weak)}" if weak else ""
         if boundary:
-            return f"Converged on the boundary: {'; '.join(boundary)}; {left}."
-        return f"Converged: {left}, and the curvature is positive in every direction."
+            return f"Converged on the boundary: {'; '.join(boundary)}; {left}{told}."
+        return f"Converged: {left}, and the curvature is positive in every direction{told}."
     if smallest <= FLAT:
         return (
             "Not converged: the data do not determine all covariance parameters (the likelihood is flat or "
