@@ -84,7 +84,7 @@ def varcorr(solution: Solution) -> Any:
         for second, (name2, place2) in enumerate(named):
             for name1, place1 in named[:second]:
                 between = float(covariance[place1, place2])
-                scale = float(np.sqrt(covariance[place1, place1] * covariance[place2, place2]))
+                scale = float(np.sqrt(covariance[place1, place1]) * np.sqrt(covariance[place2, place2]))
                 correlation = max(-1.0, min(1.0, between / scale)) if scale > 0 else float("nan")
                 rows.append((block.group, name1, name2, between, None, correlation))
     rows.append(("Residual", None, None, solution.sigma2, solution.sigma2**0.5, None))

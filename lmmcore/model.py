@@ -408,8 +408,13 @@ def blockwise(parts: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _check_identified(rows: Rows, level: int, effects: int, group: str) -> None:
-    """As many random effects as rows cannot be told from the residuals."""
+    """One level has no variance between levels; as many random effects as rows are like residuals."""
     N, n = len(rows.units[level].starts), len(rows.y)
+    if effects and N == 1:
+        raise FitError(
+            f"The grouping factor {group!r} has one level only, so that a variance between its levels cannot be "
+            "estimated; leave its random effects out."
+        )
     if effects and N * effects >= n:
         raise FitError(
             f"{N} levels of {group!r} with {effects} random effect{'s' * (effects > 1)} each are as many "

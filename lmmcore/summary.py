@@ -49,7 +49,7 @@ def _random(fit: Fit) -> list[str]:
             variance = covariance[place, place]
             correlations = []
             for other in block.columns[:position]:
-                scale = np.sqrt(variance * covariance[other, other])
+                scale = np.sqrt(variance) * np.sqrt(covariance[other, other])
                 correlations.append(f"{covariance[place, other] / scale:.2f}" if scale > 0 else "-")
             group = block.group if position == 0 else ""
             rows.append([group, name, f"{variance:.5g}", f"{np.sqrt(variance):.5g}", " ".join(correlations)])

@@ -17,7 +17,8 @@ from lmmcore.likelihood.newton import Optimum
 def satterthwaite(optimum: Optimum, contrasts: np.ndarray, nu: int) -> np.ndarray:
     """Degrees of freedom of each row of contrasts : (k, p), in the model's own coordinates.
 
-    Parameters on the boundary are held there (the active face).  nu : n - p for REML, n for ML.
+    Parameters on the boundary are held there (the active face). nu : n - p for REML, n for ML. Missing (nan)
+    where the covariance parameters are not determined.
     """
     evaluation = optimum.evaluation
     best = evaluation.value.profile
@@ -36,6 +37,10 @@ def satterthwaite(optimum: Optimum, contrasts: np.ndarray, nu: int) -> np.ndarra
     gradient = np.empty((len(contrasts), m + 1))
     gradient[:, :m] = -np.einsum("ka,iab,kb->ki", rotated, N[:, :p, :p], rotated)
     gradient[:, m] = variance
-    spread = np.einsum("ki,ik->k", gradient, 2 * np.linalg.solve(hessian, gradient.T))
+    try:
+        solved = np.linalg.solve(hessian, gradient.T)
+    except np.linalg.LinAlgError:  # the data do not determine the covariance parameters
+        return np.full(len(contrasts), np.nan)
+    spread = np.einsum("ki,ik->k", gradient, 2 * solved)
     with np.errstate(divide="ignore"):
         return np.where(spread > 0, 2 * variance**2 / spread, np.inf)

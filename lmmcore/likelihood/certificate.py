@@ -70,9 +70,14 @@ def certify(optimum: Optimum, boundary: tuple[str, ...], names: Mapping[int, tup
     hessian = evaluation.hessian[np.ix_(free, free)]
     gain, scaled, smallest = 0.0, 0.0, 1.0
     if free.any():
-        scale = 1 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-12))
+        curvature = np.diag(hessian)
+        scale = 1 / np.sqrt(np.maximum(np.abs(curvature), FLAT))
         scaled = float(np.max(np.abs(gradient) * scale))
-        smallest = float(np.linalg.eigvalsh(hessian * np.outer(scale, scale))[0])
+        # A parameter that has run to the end of its space has no curvature left there.
+        inside = np.abs(curvature) > FLAT if boundary else np.ones(len(curvature), dtype=bool)
+        if inside.any():
+            part = (hessian * np.outer(scale, scale))[np.ix_(inside, inside)]
+            smallest = float(np.linalg.eigvalsh(part)[0]) if np.abs(curvature[inside]).min() > FLAT else 0.0
         gain = newton_step(gradient, hessian)[1] / 2
     cone = _cone_violation(optimum)
     converged = gain < GAIN and smallest > FLAT and cone > -CONE
