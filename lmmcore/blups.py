@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.likelihood.level import level_at
+from lmmcore.moments.subjects import turned
 from lmmcore.solution import Solution
 
 
@@ -50,8 +51,8 @@ def blups(solution: Solution) -> list[Blups]:
         spread = level.H + np.einsum("asn,sbn->abn", through, h)
         columns = model.columns(number)
         rotation = model.coordinates.random[columns, columns]
-        turned = np.einsum("ac,cdn,bd->abn", rotation, spread, rotation, optimize=True)
-        result.append(Blups(rotation @ b, solution.sigma2 * turned))
+        turned_spread = turned(spread, rotation.T, rotation.T)
+        result.append(Blups(rotation @ b, solution.sigma2 * turned_spread))
         v = np.concatenate([-b, v])
         error = np.concatenate(
             [

@@ -28,6 +28,7 @@ from lmmcore.moments.subjects import (
     SubjectProjection,
     Subjects,
     Weights,
+    turned,
     weigh,
 )
 
@@ -57,7 +58,7 @@ def level_at(factor: np.ndarray, cells: Subjects | Patterns) -> Level:
         empty = np.zeros_like(cells.A)
         return Level(factor, empty, empty, 0.0)
     place = np.arange(q)
-    inner = np.einsum("ac,abn,bd->cdn", factor, cells.A, factor, optimize=True)
+    inner = turned(cells.A, factor, factor)
     inner[place, place] += 1
     lower = cholesky(inner)
     root = np.tensordot(factor, inverse_lower(lower), axes=(1, 1))
@@ -93,8 +94,11 @@ def own_derivatives(
     C = projection.weighted(w)
     counted = E * cells.counts
     cone = counted.sum(axis=2) - C.sum(axis=2)
-    spread = (2 * C - counted).reshape(q * q, -1) @ E.reshape(q * q, -1).T
-    hessian = np.einsum("abcd,ibc,jda->ij", spread.reshape(q, q, q, q), directions, directions, optimize=True)
+    spread = ((2 * C - counted).reshape(q * q, -1) @ E.reshape(q * q, -1).T).reshape(q, q, q, q)
+    # sum_abcd spread[a, b, c, d] directions[i, b, c] directions[j, d, a]
+    m = len(directions)
+    rows = directions.reshape(m, -1) @ spread.transpose(1, 2, 0, 3).reshape(q * q, -1)
+    hessian = rows @ directions.transpose(0, 2, 1).reshape(m, -1).T
     hessian = (hessian + hessian.T) / 2 + np.einsum("ab,ijab->ij", cone, covariance.second)
     return Curvature(cone, np.einsum("ab,iab->i", cone, directions), hessian)
 

@@ -158,10 +158,15 @@ def rotate(
     r = len(fixed) + 1
     full = np.eye(r)
     full[: r - 1, : r - 1] = fixed
-    A = np.einsum("...abn,ac,bd->...cdn", A, random, random, optimize=True)
-    B = np.einsum("...ran,rs,ac->...scn", B, full, random, optimize=True)
-    S = np.einsum("...rso,rt,su->...tuo", S, full, full, optimize=True)
+    A, B, S = turned(A, random, random), turned(B, full, random), turned(S, full, full)
     return np.ascontiguousarray(A), np.ascontiguousarray(B), S
+
+
+def turned(matrices: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """left' M_n right for M : (..., a, b, N), left : (a, c), right : (b, d)."""
+    # In two steps: searching the best order costs more than a small model's whole evaluation.
+    half = np.einsum("...abn,ac->...cbn", matrices, left)
+    return np.einsum("...cbn,bd->...cdn", half, right)
 
 
 def grouped(subjects: Subjects) -> Subjects | Patterns:
