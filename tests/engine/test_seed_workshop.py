@@ -33,12 +33,12 @@ def test_blood_pressure(values):
 
 
 def test_schools(values):
-    """The 'Newton-polished' lme4 fit is matched to six digits, lmerTest's to four."""
+    """The 'Newton-polished' lme4 fit is matched to six digits, lmerTest's to three."""
     fit = lmm.fit("sat ~ log_income + (log_income | school)", shared("statlab_sat.csv"))
     found = common("statlab_sat.m", fit)
     assert check(found, values, 1e-6) >= 15
     satterthwaite = {name.replace("statlab_sat.m.", "statlab_sat.mSat."): v for name, v in found.items()}
-    assert check(satterthwaite, values, 2e-4) >= 8
+    assert check(satterthwaite, values, 1e-3) >= 8
 
 
 def test_trees(values):
