@@ -8,12 +8,13 @@ from typing import Any, Literal
 import numpy as np
 
 from lmmcore.blups import blups
+from lmmcore.build import build
 from lmmcore.covariance.residual import Residual
 from lmmcore.covariance.variance import Variance
 from lmmcore.data import Table, read
 from lmmcore.errors import FitError
 from lmmcore.formula.parse import parse
-from lmmcore.model import Specification, build
+from lmmcore.model import Specification
 from lmmcore.residuals import fitted_values
 from lmmcore.result import Fit
 from lmmcore.solution import Solution, solve

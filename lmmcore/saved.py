@@ -84,7 +84,7 @@ def save(fit: Fit, path: str | Path) -> None:
 
 
 def load(path: str | Path) -> Fit:
-    """The fit saved in a file. Raises DataError if it is no such file, FitError if the fit cannot be repeated."""
+    """The fit saved in a file. Raises DataError for another file, FitError if the fit cannot be repeated."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -12,8 +12,8 @@ from lmmcore.likelihood.estimate import estimate, starting_points
 from lmmcore.likelihood.nested import NestedMoments
 from lmmcore.likelihood.newton import Optimum
 from lmmcore.likelihood.objective import Moments, Objective
-from lmmcore.model import Model, blockwise
-from lmmcore.moments.subjects import Patterns, Subjects, grouped
+from lmmcore.model import Model
+from lmmcore.moments.subjects import Patterns, Subjects, blockwise, grouped
 
 # A variance or determinant below this part of its scale is a zero.
 ZERO = 1e-10

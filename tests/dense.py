@@ -3,10 +3,12 @@
 import numpy as np
 import polars as pl
 
+from lmmcore.build import build
 from lmmcore.data import read
 from lmmcore.formula.parse import parse
 from lmmcore.likelihood.objective import Objective
-from lmmcore.model import Specification, blockwise, build
+from lmmcore.model import Specification
+from lmmcore.moments.subjects import blockwise
 
 
 def simulated(seed=3):

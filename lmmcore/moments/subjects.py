@@ -169,6 +169,17 @@ def turned(matrices: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndar
     return np.einsum("...cbn,bd->...cdn", half, right)
 
 
+def blockwise(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Block-diagonal matrix of square parts."""
+    size = sum(len(part) for part in parts)
+    result = np.zeros((size, size))
+    place = 0
+    for part in parts:
+        result[place : place + len(part), place : place + len(part)] = part
+        place += len(part)
+    return result
+
+
 def grouped(subjects: Subjects) -> Subjects | Patterns:
     """Subjects with equal A as patterns, where that pays."""
     q, _, N = subjects.A.shape

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 import lmmcore as lmm
-from lmmcore.model import blockwise
+from lmmcore.moments.subjects import blockwise
 from tests.dense import bound, check_against_dense, simulated
 from tests.shared_data import needs_shared, shared
 

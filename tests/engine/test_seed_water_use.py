@@ -70,7 +70,7 @@ def compared(found, entries, tolerance=lambda entry: entry["tolerance"] * (1 + 1
 def test_two_variances_are_zero(trees, entries, prefix, random, least):
     """To every printed digit; what R prints as 1e-9 is exactly 0 here.
 
-    nlme prints eight decimals of the scaled residuals, and its variances of 2e-10 in place of 0 move the last.
+    nlme prints eight decimals of the scaled residuals; its variances of 2e-10 in place of 0 move the last.
     """
 
     def tolerance(entry):

@@ -1,0 +1,297 @@
+"""From formula and rows to what the likelihood needs: sorted columns, coordinates, moments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lmmcore.covariance.random import Block, RandomCovariance
+from lmmcore.covariance.residual import BoundResidual, ResidualMoments
+from lmmcore.covariance.scaled import ScaledResidual
+from lmmcore.data import Factor, Table
+from lmmcore.errors import DataError, FitError, FormulaError
+from lmmcore.formula.design import Design, Parts
+from lmmcore.formula.expressions import response
+from lmmcore.formula.parse import Formula, RandomTerm
+from lmmcore.grouping import Group, check_one_row_a_time, outermost_first, sort_order
+from lmmcore.likelihood.coordinates import Centred, Coordinates, centre, rotations
+from lmmcore.likelihood.nested import NestedMoments
+from lmmcore.model import Model, RandomBlock, Rows, Specification
+from lmmcore.moments.subjects import SortedRows, Subjects, blockwise, independent
+
+# Nothing varies if this share of the squared response or less is left over by the fixed effects.
+PERFECT = 1e-22
+
+
+def build(spec: Specification, table: Table, fitted: np.ndarray | None = None) -> Model:
+    """Bind a specification to the rows read for it.
+
+    fitted : (n,) fitted values of the rows of the table, for a variance that depends on them; until they
+    are known that variance is taken as constant. Raises DataError, FormulaError or FitError.
+    """
+    formula = spec.formula
+    groups = outermost_first(table, _group_columns(spec))
+    place = {group.name: level for level, group in enumerate(groups)}
+    fixed = Design.learn(formula.fixed, table)
+    terms = sorted(formula.random, key=lambda term: place[":".join(term.group)])
+    random = tuple((term, Design.learn(term.terms, table)) for term in terms)
+    blocks = _blocks(random, place)
+    covariances = _covariances(blocks, len(groups) or 1)
+    rows = _rows(spec, table, groups, fixed, random)
+    for level, group in enumerate(groups):
+        _check_identified(rows, level, covariances[level].q, group.name)
+    free = [block.columns for block in blocks if block.kind == "unstructured"]
+    centred = centre(rows.X, rows.Z, rows.y, free)
+    _check_variation(centred, rows.y, formula)
+    structure = _structure(spec, table, rows, fitted)
+    tries = [] if structure is None else structure.starts(centred.y)
+    moments, cells, coordinates = _moments(rows, centred, blocks, covariances, structure)
+    return Model(
+        spec,
+        table,
+        fixed,
+        random,
+        groups,
+        blocks,
+        covariances,
+        rows,
+        coordinates,
+        moments,
+        cells,
+        structure,
+        tries,
+    )
+
+
+def _group_columns(spec: Specification) -> list[tuple[str, ...]]:
+    """Columns of each grouping factor, of the random terms and of the residual structure."""
+    groups = list(dict.fromkeys(term.group for term in spec.formula.random))
+    residual = spec.residual
+    if residual is None:
+        return groups
+    if residual.subject is not None:
+        return list(dict.fromkeys([*groups, (residual.subject,)]))
+    if not groups:
+        raise FormulaError(
+            "The residual correlation needs to know whose rows are correlated: name the grouping column, "
+            f"e.g. {type(residual).__name__}(..., subject='id')."
+        )
+    return groups
+
+
+def _blocks(random: Sequence[tuple[RandomTerm, Design]], place: Mapping[str, int]) -> tuple[RandomBlock, ...]:
+    """Blocks of the covariance matrices of the random effects."""
+    blocks: list[RandomBlock] = []
+    seen: set[tuple[str, str]] = set()
+    start = 0
+    for term, design in random:
+        group = ":".join(term.group)
+        for name in design.names:
+            if (group, name) in seen:
+                raise FormulaError(
+                    f"The random effect {name!r} of {group!r} stands in two terms; name it once, e.g. "
+                    "(1 | id) + (0 + time | id) for an uncorrelated slope."
+                )
+            seen.add((group, name))
+        places = tuple(range(start, start + len(design.names)))
+        start += len(design.names)
+        if term.covariance != "diagonal":
+            kind = term.covariance if len(places) > 1 else "unstructured"
+            blocks.append(RandomBlock(place[group], group, design.names, design.atoms, places, kind))
+            continue
+        for name, index in zip(design.names, places, strict=True):
+            one = RandomBlock(place[group], group, (name,), frozenset([name]), (index,), "unstructured")
+            blocks.append(one)
+    return tuple(blocks)
+
+
+def _covariances(blocks: Sequence[RandomBlock], levels: int) -> tuple[RandomCovariance, ...]:
+    """Structure of Psi of each level, columns numbered within the level."""
+    result = []
+    start = 0
+    for level in range(levels):
+        mine = [block for block in blocks if block.level == level]
+        parts = [Block(tuple(index - start for index in block.columns), block.kind) for block in mine]
+        result.append(RandomCovariance(tuple(parts)))
+        start += result[-1].q
+    return tuple(result)
+
+
+def _rows(
+    spec: Specification,
+    table: Table,
+    groups: tuple[Group, ...],
+    fixed: Design,
+    random: Sequence[tuple[RandomTerm, Design]],
+) -> Rows:
+    """Sort the rows and make the columns."""
+    times = _times(spec, table)
+    order = sort_order(groups, times) if groups else None
+    memory: dict[int, np.ndarray] = {}
+    shared: dict[Parts, np.ndarray] = {}
+    one = np.broadcast_to(1.0, (table.n,))
+
+    def taken(column: np.ndarray) -> np.ndarray:
+        if order is None:
+            return column
+        if id(column) not in memory:
+            memory[id(column)] = column[order]
+        return memory[id(column)]
+
+    def columns(design: Design) -> list[np.ndarray]:
+        made = design.columns(table, shared)
+        return [
+            one if name == "Intercept" else taken(column)
+            for name, column in zip(design.names, made, strict=True)
+        ]
+
+    X = columns(fixed)
+    Z = [column for _, design in random for column in columns(design)]
+    y = taken(response(spec.formula.response, table.columns))
+    offset = np.zeros(table.n) if spec.offset is None else taken(_number(table, spec.offset, "offset"))
+    weights = None if spec.weights is None else taken(_weights(table, spec.weights))
+    sorted_times = None if times is None else taken(times)
+    # Without a grouping factor every row is a unit of its own.
+    codes = [taken(group.factor.codes) for group in groups] or [np.arange(table.n)]
+    if times is not None and spec.residual is not None and spec.residual.time is not None:
+        check_one_row_a_time(groups[-1], codes[-1], spec.residual.time, taken(times))
+    return Rows(order, X, Z, y - offset, offset, weights, _units(codes, sorted_times))
+
+
+def _number(table: Table, name: str, role: str) -> np.ndarray:
+    column = table.columns[name]
+    if isinstance(column, Factor):
+        raise DataError(f"The {role} {name!r} must be a number, but it is a category.")
+    return column
+
+
+def _weights(table: Table, name: str) -> np.ndarray:
+    weights = _number(table, name, "prior weights")
+    if weights.min() <= 0:
+        raise DataError(
+            f"The prior weights {name!r} must be positive (variance sigma^2 / weight), but {name!r} has "
+            f"{weights.min():g}; leave rows without information out of the data."
+        )
+    return weights
+
+
+def _structure(
+    spec: Specification, table: Table, rows: Rows, fitted: np.ndarray | None
+) -> BoundResidual | None:
+    """The residual structure and the variance structure, bound to the rows."""
+    unit = rows.units[-1]
+    inner = None if spec.residual is None else spec.residual.bind(unit)
+    variance = spec.variance
+    if variance is None or (variance.column is None and fitted is None):
+        return inner
+    column = fitted if variance.column is None else table.columns[variance.column]
+    assert column is not None
+    bound, marks = variance.bind(column)
+    law = None if inner is None else inner.law
+    return ScaledResidual(law, bound, marks if rows.order is None else marks[rows.order], unit)
+
+
+def _times(spec: Specification, table: Table) -> np.ndarray | None:
+    """The checked times of the residual structure."""
+    if spec.residual is None or spec.residual.time is None:
+        return None
+    times = table.columns[spec.residual.time]
+    if isinstance(times, Factor):
+        raise DataError(f"The time {spec.residual.time!r} of the residual correlation must be a number.")
+    spec.residual.check(times)
+    return times
+
+
+def _units(codes: Sequence[np.ndarray], times: np.ndarray | None) -> tuple[SortedRows, ...]:
+    """The rows as the moments of each level see them."""
+    n = len(codes[0])
+    result: list[SortedRows] = []
+    for values in codes:
+        # A unit ends where its own code changes or that of the unit it lies in.
+        change = values[1:] != values[:-1]
+        if result:
+            change = change | (np.diff(result[-1].subject) > 0)
+        starts = np.flatnonzero(np.concatenate([[True], change]))
+        index = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, n)))
+        outer = result[-1].subject[starts] if result else None
+        numbers = np.arange(n) - starts[index] if times is None else times
+        result.append(SortedRows(numbers, index, starts, outer))
+    return tuple(result)
+
+
+def _moments(
+    rows: Rows,
+    centred: Centred,
+    blocks: Sequence[RandomBlock],
+    covariances: Sequence[RandomCovariance],
+    structure: BoundResidual | None,
+) -> tuple[Subjects | ResidualMoments, tuple[Subjects, ...], Coordinates]:
+    """Moments in rotated coordinates, those of each level's units, and the way back."""
+    if rows.weights is not None:
+        centred = centred.scaled(np.sqrt(rows.weights))
+    # Columns below each level: its own Z, then all that stands above it, then X and y.
+    above = [*centred.X, centred.y]
+    widths = [covariance.q for covariance in covariances]
+    own = np.split(np.arange(sum(widths)), np.cumsum(widths)[:-1])
+    cells = []
+    for place, unit in zip(own, rows.units, strict=True):
+        Z = [centred.Z[index] for index in place]
+        cells.append(independent(Z, above, unit))
+        above = [*Z, *above]
+    names = [name for block in blocks for name in block.names]
+    mean_A = np.zeros((sum(widths), sum(widths)))
+    for place, cell in zip(own, cells, strict=True):
+        mean_A[np.ix_(place, place)] = cell.A.mean(axis=2)
+    # S of the outermost level: [X y]'[X y].
+    fixed, random = rotations(
+        cells[0].S[:, :, 0],
+        mean_A,
+        [Block(block.columns, block.kind) for block in blocks],
+        names,
+        len(rows.y),
+    )
+    parts = [random[np.ix_(place, place)] for place in own]
+    rotated = []
+    for level, cell in enumerate(cells):
+        outside = blockwise([*parts[:level][::-1], fixed])
+        rotated.append(cell.rotated(outside, parts[level]))
+    moments: Subjects | ResidualMoments = rotated[-1]
+    if structure is not None:
+        Z = [centred.Z[index] for index in own[-1]]
+        raw = structure.moments(Z, above[len(Z) :])
+        moments = raw.rotated(blockwise([*parts[:-1][::-1], fixed]), parts[-1])
+    for level in range(len(covariances) - 2, -1, -1):
+        unit, inner = rows.units[level], rows.units[level + 1]
+        assert inner.outer is not None
+        moments = NestedMoments(covariances[level + 1], moments, widths[level], inner.outer, unit.outer)
+    back = Coordinates(
+        centred.kept, centred.fixed @ fixed, centred.fixed @ centred.origin, centred.random @ random
+    )
+    return moments, tuple(rotated), back
+
+
+def _check_identified(rows: Rows, level: int, effects: int, group: str) -> None:
+    """One level has no variance between levels; as many random effects as rows are like residuals."""
+    N, n = len(rows.units[level].starts), len(rows.y)
+    if effects and N == 1:
+        raise FitError(
+            f"The grouping factor {group!r} has one level only, so that a variance between its levels cannot "
+            "be estimated; leave its random effects out."
+        )
+    if effects and N * effects >= n:
+        raise FitError(
+            f"{N} levels of {group!r} with {effects} random effect{'s' * (effects > 1)} each are as many "
+            f"unknowns as the {n} rows: the random effects cannot be told from the residuals; use fewer."
+        )
+
+
+def _check_variation(centred: Centred, y: np.ndarray, formula: Formula) -> None:
+    n, p = len(y), len(centred.X)
+    if n <= p:
+        raise FitError(f"{n} rows cannot estimate {p} fixed effects and a variance; use fewer fixed effects.")
+    if centred.y @ centred.y <= PERFECT * (y @ y):
+        raise FitError(
+            f"The response {formula.response!r} has no residual variation: it is constant or an exact "
+            "function of the fixed effects."
+        )
