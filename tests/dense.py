@@ -77,7 +77,7 @@ def check_against_dense(model, seed=1):
     constant = 2 * model.coordinates.log_det_fixed if model.spec.reml else 0
     if model.rows.weights is not None:
         constant += np.log(model.rows.weights).sum()
-    assert abs(evaluation.deviance - constant - dense_deviance(model, objective, theta)) < 1e-9
+    assert abs(evaluation.deviance - constant - dense_deviance(model, objective, theta)) < 1e-10
     steps = 1e-5 * np.eye(size)
     values = [
         (objective.value(theta + h).deviance - objective.value(theta - h).deviance) / 2e-5 for h in steps

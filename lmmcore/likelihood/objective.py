@@ -131,11 +131,13 @@ class Objective:
         return None if found is None else found[1]
 
     def _cells_and_value(self, theta: np.ndarray) -> tuple[Subjects | Patterns, Value] | None:
-        try:
-            cells = self.subjects(theta)
-        except np.linalg.LinAlgError:  # R itself is singular
-            return None
-        value = self._value(theta, cells)
+        # A trial step may be far out, where R is singular or numbers overflow: not a value, not an error.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            try:
+                cells = self.subjects(theta)
+            except np.linalg.LinAlgError:
+                return None
+            value = self._value(theta, cells)
         return None if value is None else (cells, value)
 
     def _value(self, theta: np.ndarray, cells: Subjects | Patterns) -> Value | None:

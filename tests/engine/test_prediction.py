@@ -1,0 +1,110 @@
+"""Predictions for known and new subjects at old and new times, against conditional expectations written out."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+import lmmcore as lmm
+from lmmcore.residuals import marginal_covariance
+
+STRUCTURES = {
+    "independent": None,
+    "ar1": lmm.AR1("t"),
+    "car1": lmm.CAR1("t"),
+    "exponential with nugget": lmm.Exponential("t", nugget=True),
+    "gaussian": lmm.Gaussian("t", nugget=True),
+    "compound symmetry": lmm.CompoundSymmetry(),
+    "toeplitz": lmm.Toeplitz("t"),
+    "random walk": lmm.RandomWalk("t"),
+}
+NEW_TIME = 4.0
+
+
+def panel(seed=1, subjects=40):
+    """Visits 1, 2, 3, 5, 6; time 4 is never seen, but lies on the grid."""
+    rng = np.random.default_rng(seed)
+    times = np.array([1.0, 2.0, 3.0, 5.0, 6.0])
+    rows = []
+    for who in range(subjects):
+        level, walk = rng.normal(0, 1), np.cumsum(rng.normal(0, 0.6, 7))
+        for t in times[rng.random(5) < 0.85]:
+            rows.append((f"s{who:02d}", t, 2 + 0.5 * t + level + walk[int(t)] + rng.normal(0, 0.5)))
+    return pl.DataFrame(rows, schema=["id", "t", "y"], orient="row")
+
+
+@pytest.mark.parametrize("random", ["(1 | id)", "(t | id)"])
+@pytest.mark.parametrize("residual", STRUCTURES.values(), ids=STRUCTURES)
+def test_known_subjects_at_a_new_time(residual, random):
+    """E(y_new | y) = x beta^ + cov(y_new, y) V^-1 (y - X beta^), with V of the rows seen and the new one."""
+    data = panel()
+    fit = lmm.fit(f"y ~ t + {random}", data, residual=residual)
+    solution = fit.solution
+    rows = solution.model.rows
+    unit = rows.units[0]
+    who = int(np.argmax(np.diff(np.append(unit.starts, len(rows.y)))))
+    seen = np.flatnonzero(unit.subject == who)
+    V = marginal_covariance(solution, seen[None])[0]
+    X = np.column_stack([np.ones(len(seen)), rows.X[1][seen]])
+    z = np.array([1.0, NEW_TIME])[: len(solution.psi)]
+    Z = np.column_stack([np.ones(len(seen)), rows.X[1][seen]])[:, : len(solution.psi)]
+    cross = z @ solution.psi @ Z.T
+    if residual is not None:
+        structure = solution.model.structure
+        assert structure is not None
+        cross = cross + structure.law.cross(solution.natural, np.array([NEW_TIME]), unit.times[seen])[0]
+    beta = np.array([fit.beta["Intercept"], fit.beta["t"]])
+    expected = beta @ [1, NEW_TIME] + cross @ np.linalg.solve(V, rows.y[seen] - X @ beta)
+    name = fit.ranef()["level"].unique(maintain_order=True)[who]
+    predicted = fit.predict(pl.DataFrame({"id": [name], "t": [NEW_TIME]}), level="subject")
+    assert predicted["prediction"][0] == pytest.approx(expected, rel=1e-9)
+
+
+def test_new_subjects_get_the_population():
+    fit = lmm.fit("y ~ t + (t | id)", panel(), residual=lmm.AR1("t"))
+    new = pl.DataFrame({"id": ["nobody", "s00"], "t": [3.0, 3.0]})
+    subject, population = (fit.predict(new, level=level)["prediction"] for level in ("subject", "population"))
+    assert subject[0] == pytest.approx(population[0])
+    assert subject[1] != pytest.approx(population[1])
+    assert population[0] == pytest.approx(fit.beta["Intercept"] + 3 * fit.beta["t"])
+
+
+def test_old_rows_give_the_fitted_values():
+    """With independent residuals a prediction for the rows of the fit is its fitted value."""
+    data = panel()
+    fit = lmm.fit("y ~ poly(t, 2) + (t | id)", data)
+    assert fit.predict(data, level="subject")["prediction"].to_list() == pytest.approx(
+        fit.augment()["fitted"].to_list()
+    )
+
+
+def test_interval_of_the_mean():
+    """x beta^ -/+ t x'vcov x, with the Satterthwaite df that the coefficient itself has."""
+    fit = lmm.fit("y ~ t + (t | id)", panel())
+    at_zero = fit.predict(pl.DataFrame({"t": [0.0]}), interval="mean").row(0, named=True)
+    row = fit.tidy().row(0, named=True)
+    for ours, theirs in (("prediction", "estimate"), ("conf_low", "conf_low"), ("conf_high", "conf_high")):
+        assert at_zero[ours] == pytest.approx(row[theirs], rel=1e-9)
+    with pytest.raises(ValueError, match="interval"):
+        fit.predict(pl.DataFrame({"t": [0.0]}), interval="observation")
+
+
+def test_missing_values_and_unknown_levels():
+    data = panel().with_columns(arm=pl.when(pl.col("id") < "s20").then(pl.lit("a")).otherwise(pl.lit("b")))
+    fit = lmm.fit("y ~ t * arm + (1 | id)", data)
+    predicted = fit.predict(pl.DataFrame({"t": [1.0, None, 2.0], "arm": ["b", "a", "a"]}))["prediction"]
+    assert np.isfinite(predicted[0]) and np.isfinite(predicted[2])
+    assert predicted[1] is None or np.isnan(predicted[1])
+    with pytest.raises(lmm.DataError, match="'c'"):
+        fit.predict(pl.DataFrame({"t": [1.0], "arm": ["c"]}))
+
+
+def test_uncorrelated_factor_is_independent_components():
+    """(1 + f || id) estimates a variance for each column and no covariance; lme4 keeps f's correlated."""
+    rng = np.random.default_rng(3)
+    who, visit = np.repeat(np.arange(60), 6), np.tile(np.arange(6), 60)
+    f = np.array(["u", "v", "w"])[visit % 3]
+    y = rng.normal(0, 1, 60)[who] + (f == "v") * rng.normal(0, 1, 60)[who] + rng.normal(size=360)
+    fit = lmm.fit("y ~ f + (1 + f || id)", pl.DataFrame({"id": who, "f": f, "y": y}))
+    rows = fit.varcorr().filter(pl.col("group") == "id")
+    assert rows["term1"].to_list() == ["Intercept", "f[T.v]", "f[T.w]"]
+    assert rows["term2"].null_count() == 3
