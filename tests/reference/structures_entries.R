@@ -49,6 +49,7 @@ growth <- "distance ~ age * Sex"
 ages <- "I((age - 6) / 2)"
 cycle <- "follicles ~ sin(2*pi*Time) + cos(2*pi*Time)"
 diets <- list(Diet = c("1", "2", "3"))
+chicks <- list(Diet = c("1", "2", "3", "4"))
 score <- "y ~ base + period * arm"
 line <- "y ~ time * arm"
 
@@ -110,6 +111,8 @@ models <- list(
         random = "~ 0 + visit | id", residual = toeplitz("visit", "id", 7)),
   model("loblolly_walk_slope", "residual with random effects", made("loblolly"),
         "height ~ 0 + age + (0 + age | Seed)", residual = random_walk("age", "Seed")),
+  model("bodyweight_walk_intercept", "residual with random effects", raw("bodyweight"),
+        "weight ~ Time * Diet + (1 | Rat)", residual = random_walk("Time", "Rat"), categories = diets),
 
   # ---- several random terms, terms without an intercept ----
   model("unbalanced_three_terms", "random terms", made("unbalanced"),
@@ -191,9 +194,11 @@ models <- list(
   model("spread_power_fitted", "variance", made("growing_spread"), "y ~ dose", variance = power_of("fitted")),
   model("spread_power_fitted_intercept", "variance", made("growing_spread"), "y ~ dose + (1 | id)",
         random = "~ 1 | id", variance = power_of("fitted")),
-  model("chickweight_power_fitted_ar1", "variance", made("chickweight"), "weight ~ Time + Time:Diet",
-        residual = ar1("Time", "Chick"), variance = power_of("fitted"),
-        categories = list(Diet = c("1", "2", "3", "4"))),
+  model("chickweight_power_fitted", "variance", made("chickweight"), "weight ~ Time + Time:Diet",
+        variance = power_of("fitted"), categories = chicks),
+  model("chickweight_power_fitted_slope", "variance", made("chickweight"),
+        "weight ~ Time + Time:Diet + (0 + Time | Chick)", random = "~ 0 + Time | Chick",
+        variance = power_of("fitted"), categories = chicks),
   model("bodyweight_power_fitted", "variance", raw("bodyweight"), "weight ~ Time * Diet + (Time | Rat)",
         random = "~ Time | Rat", residual = exponential("Time", "Rat"), variance = power_of("fitted"),
         categories = diets)

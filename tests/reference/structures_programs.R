@@ -55,7 +55,7 @@ fixed_part <- function(formula) lme4::nobars(as.formula(formula))
 
 # lme4 writes "b:a" or "c:(b:a)" for a/b/c, and "g.1" for a second term of g.
 group_of <- function(name, formula) {
-  pieces <- strsplit(gsub("[()]|\\.[0-9]+$", "", name), ":", fixed = TRUE)[[1]]
+  pieces <- strsplit(gsub("[()]|\\.[0-9]+$", "", name), "[:.]")[[1]]
   paste(if (grepl("/", formula, fixed = TRUE)) rev(pieces) else pieces, collapse = ":")
 }
 
@@ -109,8 +109,8 @@ fit_structure_nlme <- function(entry, frame, reml) {
   name <- if (is.null(entry$random)) "gls" else "lme"
   shipped_fun <- if (name == "gls") nlme::gls else nlme:::lme.formula
   # With variances by fitted values nlme alternates between the fit and the values.
-  control <- if (name == "gls") glsControl(apVar = FALSE, tolerance = 1e-10, maxIter = 500) else
-    lmeControl(apVar = FALSE, tolerance = 1e-10, maxIter = 500)
+  control <- if (name == "gls") glsControl(apVar = FALSE, tolerance = 1e-9, maxIter = 200) else
+    lmeControl(apVar = FALSE, tolerance = 1e-9, maxIter = 200)
   short <- NULL
   record <- function(values) short <<- values
   object <- do.call(with_best_of_few(shipped_fun, record), c(arguments, list(control = control)))
@@ -173,7 +173,8 @@ natural_parameters <- function(object, entry, frame, sigma) {
 fit_random_walk <- function(entry, frame, reml) {
   time <- frame[[entry$residual$time]]
   subject <- frame[[entry$residual$subject]]
-  frame <- frame[order(subject, time), ]
+  sorted <- order(subject, time)
+  frame <- frame[sorted, ]
   time <- frame[[entry$residual$time]]
   subject <- frame[[entry$residual$subject]]
   first <- !duplicated(subject)
@@ -196,19 +197,21 @@ fit_random_walk <- function(entry, frame, reml) {
     loglik <- logLik(object, REML = reml)
     return(c(common, list(
       sigma = sigma, psi = list(), beta = setNames(coef(object), colnames(X)),
-      vcov = summary(object)$cov.unscaled * sigma^2, fitted = as.vector(X %*% coef(object)),
+      vcov = summary(object)$cov.unscaled * sigma^2, fitted = as.vector(X %*% coef(object))[order(sorted)],
       loglik = as.numeric(loglik) + jacobian, npar = attr(loglik, "df"), short = NULL, shipped = list(),
       r_call = sprintf("lm(increments of %s)", entry$formula)
     )))
   }
-  stopifnot(length(bars) == 1, identical(deparse(bars[[1]][[2]]), paste("0 +", colnames(X))))
-  white_entry <- list(formula = paste(fixed, "+ (0 + x1 | subject)"))
-  fit <- fit_structure_lme4(white_entry, white, reml)
+  # One random effect, of a column of X: (1 | g) or (0 + x | g).
+  effect <- sub("^0 \\+ ", "", deparse(bars[[1]][[2]]))
+  column <- match(if (effect == "1") "(Intercept)" else effect, colnames(X))
+  stopifnot(length(bars) == 1, !is.na(column))
+  fit <- fit_structure_lme4(list(formula = sprintf("%s + (0 + x%d | subject)", fixed, column)), white, reml)
   names(fit$beta) <- colnames(X)
   b <- ranef(fit$object)[[1]][as.character(subject), 1]
-  fit$fitted <- as.vector(X %*% fit$beta + X[, 1] * b)
+  fit$fitted <- as.vector(X %*% fit$beta + X[, column] * b)[order(sorted)]
   names(fit$psi) <- entry$residual$subject
-  dimnames(fit$psi[[1]]) <- rep(list(colnames(X)), 2)
+  dimnames(fit$psi[[1]]) <- rep(list(colnames(X)[column]), 2)
   fit$loglik <- fit$loglik + jacobian
   fit$r_call <- sprintf("lmer(increments of %s)", entry$formula)
   c(fit, common)
