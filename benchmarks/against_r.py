@@ -69,7 +69,8 @@ def theirs(frame: pl.DataFrame, code: str, runs: int) -> tuple[float, float] | N
         frame.write_csv(path)
         script = (
             f"d <- read.csv('{path}'); {code}; m <- f(); "
-            f"s <- replicate({runs}, system.time(f())[['elapsed']]); cat(sprintf('%.9f %.9f', median(s), as.numeric(logLik(m))))"
+            f"s <- replicate({runs}, system.time(f())[['elapsed']]); "
+            "cat(sprintf('%.9f %.9f', median(s), as.numeric(logLik(m))))"
         )
         done = subprocess.run(["Rscript", "-e", script], capture_output=True, text=True, check=False)
     if done.returncode:

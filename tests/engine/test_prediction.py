@@ -1,4 +1,4 @@
-"""Predictions for known and new subjects at old and new times, against conditional expectations written out."""
+"""Predictions for known and new subjects, against conditional expectations written out."""
 
 import numpy as np
 import polars as pl
