@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from lmmstudy.formulas import columns_used, fill
+from lmmstudy.formulas import columns_used, fill, residual_structure, variance_structure
 from lmmstudy.problems import problems_of
 
 SCHEMA = Path(__file__).resolve().parents[1] / "workflow" / "schemas" / "config.schema.yaml"
@@ -66,12 +66,7 @@ def plan(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         name: {
             "clean": _cleaning(dataset, config["models"]),
             "fit": {
-                model: {
-                    "dataset": _pick(dataset, (*ROLES, "fixed", "categories")),
-                    "model": config["models"][model],
-                    "formula": fill(config["models"][model]["formula"], dataset),
-                    "report": config["report"],
-                }
+                model: _fitting(dataset, config["models"][model]) | {"report": config["report"]}
                 for model in dataset["candidates"]
             },
             "select": {**config["selection"], "categories": dataset.get("categories", {})},
@@ -85,6 +80,17 @@ def _cleaning(dataset: Mapping[str, Any], models: Mapping[str, Any]) -> dict[str
     """The part of a dataset's stanza that decides its clean table, and its covariates."""
     own = _pick(dataset, (*ROLES, *CLEANING))
     return own | {"covariates": columns_used(dataset, models)[len(ROLES) :]}
+
+
+def _fitting(dataset: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
+    """What the fit of one candidate depends on, with the dataset's columns filled in."""
+    return {
+        "dataset": _pick(dataset, (*ROLES, "fixed", "categories")),
+        "model": model,
+        "formula": fill(model["formula"], dataset),
+        "residual_structure": residual_structure(model, dataset),
+        "variance": variance_structure(model, dataset),
+    }
 
 
 def _pick(mapping: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:

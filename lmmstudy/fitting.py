@@ -16,8 +16,8 @@ from typing import Any, Literal
 import lmmcore as lmm
 from lmmcore.errors import LmmError
 from lmmstudy.files import file_sha256, read_json, write_json
+from lmmstudy.structures import residual_of, variance_of
 
-RESIDUALS = {"ar1": lmm.AR1}
 COMPARABLE = ("ok", "singular")
 
 
@@ -35,17 +35,18 @@ def fit_candidate(
     `design` is the model's `fit` part of `lmmstudy.config.plan`; `audit` the clean.json beside the
     table.
     """
-    structure = residual_structure(design)
     config = {key: design[key] for key in ("dataset", "model", "report")}
     record: dict[str, Any] = {
         "dataset": dataset,
         "model": model,
         "formula": design["formula"],
-        "residual_structure": structure,
+        "residual_structure": design["residual_structure"],
+        "variance": design["variance"],
         "df_method": design["report"]["df"],
         "ml": None,
         "reml": None,
         "fixed": [],
+        "dropped": [],
         "random": [],
         "residual_parameters": {},
         "sigma": None,
@@ -58,7 +59,7 @@ def fit_candidate(
         record |= {"status": "not_applicable", "message": cleaned["message"]}
     else:
         try:
-            record |= _fitted(parquet, design, structure)
+            record |= _fitted(parquet, design)
         except LmmError as error:
             record |= {"status": "not_applicable", "message": str(error)}
         except Exception as error:  # a defect, or data nobody thought of: the dataset keeps its report
@@ -67,27 +68,25 @@ def fit_candidate(
     write_json(record, out)
 
 
-def residual_structure(design: Mapping[str, Any]) -> dict[str, str] | None:
-    """The residual structure with the dataset's columns; None when independent."""
-    residual = design["model"].get("residual")
-    if residual is None:
-        return None
-    return {**residual, "time": design["dataset"]["time"], "subject": design["dataset"]["subject"]}
-
-
 def fit_table(
     parquet: str,
-    formula: str,
-    structure: Mapping[str, str] | None,
+    model: Mapping[str, Any],
     method: Literal["ML", "REML"],
     categories: Mapping[str, list[Any]] | None,
 ) -> lmm.Fit:
-    """The engine's fit of one formula to a clean table. Raises `LmmError`."""
-    residual = None
-    if structure is not None:
-        residual = RESIDUALS[structure["type"]](structure["time"], subject=structure["subject"])
+    """The engine's fit of a model to a clean table. Raises `LmmError`.
+
+    model : a record, or anything else with its keys `formula`, `residual_structure` and `variance`.
+    """
     levels = {c: [str(level) for level in levels] for c, levels in (categories or {}).items()}
-    return lmm.fit(formula, parquet, method=method, residual=residual, categories=levels or None)
+    return lmm.fit(
+        model["formula"],
+        parquet,
+        method=method,
+        residual=residual_of(model["residual_structure"]),
+        variance=variance_of(model["variance"]),
+        categories=levels or None,
+    )
 
 
 def provenance(parquet: str, code: str, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,10 +104,10 @@ def provenance(parquet: str, code: str, config: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def _fitted(parquet: str, design: Mapping[str, Any], structure: Mapping[str, str] | None) -> dict[str, Any]:
+def _fitted(parquet: str, design: Mapping[str, Any]) -> dict[str, Any]:
     categories = design["dataset"].get("categories")
-    ml = fit_table(parquet, design["formula"], structure, "ML", categories)
-    reml = fit_table(parquet, design["formula"], structure, "REML", categories)
+    ml = fit_table(parquet, design, "ML", categories)
+    reml = fit_table(parquet, design, "REML", categories)
     status, telling = "ok", reml.certificate
     for certificate in (ml.certificate, reml.certificate):
         if certificate.boundary:
@@ -122,6 +121,7 @@ def _fitted(parquet: str, design: Mapping[str, Any], structure: Mapping[str, str
         "ml": _information(ml),
         "reml": _information(reml),
         "fixed": reml.tidy(**design["report"]).to_dicts(),
+        "dropped": list(reml.dropped),
         "random": reml.varcorr().to_dicts(),
         "residual_parameters": dict(reml.residual_parameters),
         "sigma": reml.sigma,

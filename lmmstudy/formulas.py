@@ -4,15 +4,27 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-KEYS = ("response", "fixed", "subject", "time")
+PARTS = ("residual", "variance")
+"""Parts of a model, beside its formula, that can name columns."""
+FITTED = "fitted"
+"""What the residual variance can be a power of, other than a column."""
+KEYS = ("response", "fixed", "subject", "time", "group")
 CONSTANTS = ("pi", "True", "False")
 
 
 def fill(template: str, dataset: Mapping[str, Any]) -> str:
-    """The template with `{response}`, `{fixed}`, `{subject}`, `{time}` replaced by the dataset's,
-    nothing else.
+    """The template with the KEYS in braces replaced by the dataset's own, nothing else.
+
+    A key that the dataset lacks stays as it is.
     """
-    return re.sub(rf"\{{({'|'.join(KEYS)})\}}", lambda match: str(dataset[match[1]]), template)
+    pattern = rf"\{{({'|'.join(KEYS)})\}}"
+    return re.sub(pattern, lambda match: str(dataset.get(match[1], match[0])), template)
+
+
+def keys_of(model: Mapping[str, Any]) -> set[str]:
+    """Keys in braces in a model's formula and columns."""
+    texts = [model["formula"], *(str(value) for part in PARTS for value in model.get(part, {}).values())]
+    return {key for text in texts for key in re.findall(r"\{(\w+)\}", text)}
 
 
 def columns_of(formula: str) -> list[str]:
@@ -27,10 +39,39 @@ def columns_of(formula: str) -> list[str]:
     return list(dict.fromkeys(q or plain for q, plain in found if q or plain not in CONSTANTS))
 
 
+def residual_structure(model: Mapping[str, Any], dataset: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A model's residual structure with the dataset's columns; None for independent residuals.
+
+    `time` is None for compound symmetry, which uses none.
+    """
+    residual = model.get("residual")
+    if residual is None:
+        return None
+    timeless = residual["type"] == "compound_symmetry"
+    return {
+        "type": residual["type"],
+        "time": None if timeless else fill(residual.get("time", "{time}"), dataset),
+        "subject": fill(residual.get("subject", "{subject}"), dataset),
+        "nugget": bool(residual.get("nugget", False)),
+    }
+
+
+def variance_structure(model: Mapping[str, Any], dataset: Mapping[str, Any]) -> dict[str, str] | None:
+    """A model's variance structure with the dataset's columns; None for equal variances."""
+    variance = model.get("variance")
+    if variance is None:
+        return None
+    return {key: fill(value, dataset) for key, value in variance.items()}
+
+
 def columns_used(dataset: Mapping[str, Any], models: Mapping[str, Any]) -> list[str]:
     """Subject, time, response, then the other columns of the dataset's candidates and its group, by name."""
     roles = [dataset["subject"], dataset["time"], dataset["response"]]
-    formulas = [fill(models[model]["formula"], dataset) for model in dataset["candidates"]]
-    named = {name for formula in formulas for name in columns_of(formula)}
-    named |= {dataset["group"]} if "group" in dataset else set()
+    named = {dataset["group"]} if "group" in dataset else set()
+    for model in (models[name] for name in dataset["candidates"]):
+        named |= set(columns_of(fill(model["formula"], dataset)))
+        residual = residual_structure(model, dataset) or {}
+        variance = variance_structure(model, dataset) or {}
+        columns = (residual.get("time"), residual.get("subject"), variance.get("column"), variance.get("of"))
+        named |= {column for column in columns if column not in (None, FITTED)}
     return roles + sorted(named - set(roles))

@@ -1,12 +1,12 @@
 """What is wrong with a configuration, in sentences for the person who wrote it."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from lmmstudy.formulas import KEYS, columns_used
+from lmmstudy.formulas import KEYS, PARTS, columns_used, keys_of
+from lmmstudy.problems_structures import COLUMN_KEYS, check_keys, check_structures
 from lmmstudy.wording import did_you_mean, quoted
 
 
@@ -50,6 +50,7 @@ _KINDS = {
     "number": "a number",
     "object": "a section of keys and values",
     "array": "a list",
+    "boolean": "true or false",
 }
 _LIMITS = {
     "exclusiveMinimum": "must be greater than {}",
@@ -68,7 +69,10 @@ def _cross_check(config: Mapping[str, Any]) -> Iterator[str]:
     models = _section(config, "models")
     datasets = _section(config, "datasets")
     for name in models:
-        yield from _check_formula(f"models.{name}.formula", _section(models, name).get("formula"))
+        model = _section(models, name)
+        yield from _check_formula(f"models.{name}.formula", model.get("formula"))
+        parts = (_section(model, part) for part in PARTS)
+        yield from check_structures(f"models.{name}", *parts)
     for name in datasets:
         yield from _check_dataset(f"datasets.{name}", _section(datasets, name), models)
     if "index" in datasets:
@@ -78,17 +82,14 @@ def _cross_check(config: Mapping[str, Any]) -> Iterator[str]:
 def _check_formula(where: str, formula: Any) -> Iterator[str]:
     if not isinstance(formula, str):
         return
-    for key in re.findall(r"\{([^{}]*)\}", formula):
-        if key not in KEYS:
-            allowed = ", ".join(f"{{{known}}}" for known in KEYS)
-            yield f"{where}: {{{key}}} has no meaning{did_you_mean(key, KEYS)} (allowed: {allowed})"
+    yield from check_keys(where, formula, KEYS)
     if formula.count("~") != 1:
         yield f"{where}: {formula!r} needs exactly one '~' between response and terms"
 
 
 def _check_dataset(where: str, dataset: Mapping[str, Any], models: Mapping[str, Any]) -> Iterator[str]:
-    listed = dataset.get("candidates")
-    candidates = listed if isinstance(listed, list) else []
+    names = dataset.get("candidates")
+    candidates = names if isinstance(names, list) else []
     unknown = [candidate for candidate in candidates if candidate not in models]
     known = ", ".join(models)
     for candidate in unknown:
@@ -102,8 +103,11 @@ def _check_dataset(where: str, dataset: Mapping[str, Any], models: Mapping[str, 
     for column, limits in _section(dataset, "range").items():
         if _numbers(limits) and limits[0] > limits[1]:
             yield f"{where}.range.{column}: {limits} must be [lowest, highest]"
-    formulas = [_section(models, str(c)).get("formula") for c in candidates]
-    if len(roles) == 3 and "fixed" in dataset and all(isinstance(f, str) for f in formulas):
+    listed = [_section(models, str(c)) for c in candidates]
+    if len(roles) == 3 and "fixed" in dataset and all(_readable(model) for model in listed):
+        for name, model in zip(candidates, listed, strict=True):
+            if "group" not in dataset and "group" in keys_of(model):
+                yield f"{where}: the candidate {name!r} uses {{group}}, but the dataset names no `group`"
         used = columns_used(dataset, models)
         for key in ("range", "categories"):
             for column in _section(dataset, key):
@@ -111,6 +115,13 @@ def _check_dataset(where: str, dataset: Mapping[str, Any], models: Mapping[str, 
                     near = did_you_mean(column, used)
                     known = quoted(used)
                     yield f"{where}.{key}: no model uses a column {column!r}{near} (used: {known})"
+
+
+def _readable(model: Mapping[str, Any]) -> bool:
+    """Whether the texts that can name columns are texts."""
+    needed = [model.get("formula"), *(_section(model, part).get("type") for part in PARTS if part in model)]
+    named = [_section(model, part).get(key, "") for part in PARTS for key in COLUMN_KEYS[part]]
+    return all(isinstance(text, str) for text in [*needed, *named])
 
 
 def _section(mapping: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -116,8 +116,7 @@ def _tests(
 ) -> list[dict[str, Any]]:
     """Likelihood-ratio tests of every nested pair. The fits are made again: that costs milliseconds."""
     fits = {
-        name: fit_table(parquet, c["formula"], c["residual_structure"], "ML", categories)
-        for name, c in competing.items()
+        name: fit_table(parquet, candidate, "ML", categories) for name, candidate in competing.items()
     }
     return list(lmm.compare(fits).tests)
 

@@ -47,7 +47,25 @@ class Toeplitz:
                 f"Toeplitz({self.time!r}) would estimate {lags} correlations, one a lag, and allows "
                 f"{MOST_LAGS}; use AR1({self.time!r}) or Exponential({self.time!r})."
             )
+        self._check_lags(rows, step, lags)
         return DenseResidual(ToeplitzLaw(step, lags), rows)
+
+    def _check_lags(self, rows: SortedRows, step: float, lags: int) -> None:
+        """Raise DataError for a lag that no pair of rows has: its correlation could be anything."""
+        seen: set[int] = set()
+        for apart in range(1, len(rows.times)):
+            same = rows.subject[apart:] == rows.subject[:-apart]
+            if not same.any():
+                break
+            gaps = (rows.times[apart:] - rows.times[:-apart])[same] / step
+            seen.update(np.unique(gaps).astype(int).tolist())
+        missing = sorted(set(range(1, lags + 1)) - seen)
+        if missing:
+            listed = ", ".join(f"{lag * step:g}" for lag in missing)
+            raise DataError(
+                f"Toeplitz({self.time!r}) estimates a correlation for each lag, but no two rows of a subject "
+                f"are {listed} apart; number the visits 1, 2, 3, ... or use AR1({self.time!r})."
+            )
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,19 @@
 """Named conditions, each with its threshold, that a reader should know before the numbers. At most seven
 are shown."""
 
+import math
 from collections import Counter
 
+import numpy as np
+
 from lmmstudy.report.blocks import Alert
-from lmmstudy.report.numbers import count, fixed, percent
+from lmmstudy.report.numbers import count, fixed, fmt, percent
+from lmmstudy.report.phrases import listing
+from lmmstudy.report.residual_numbers import kind
+from lmmstudy.report.residual_wording import boundary_words, rho_text
 from lmmstudy.report.smooth import normal_quantiles
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.wording import STATUS, listing, random_terms
+from lmmstudy.report.wording import STATUS, random_terms
 
 MOST = 7
 FEW_LEVELS = 6
@@ -15,6 +21,8 @@ DROPPED = 0.05
 OUTSIDE = 0.10
 CLOSE = 2.0
 EXTREME_CORRELATION = 0.999
+LONG = 10
+"""A residual correlation that reaches this many times the span of time is the same at all distances seen."""
 
 
 def alerts(study: Study) -> tuple[Alert, ...]:
@@ -40,6 +48,10 @@ def _fit(study: Study) -> list[Alert]:
             found.append(
                 Alert(f"The correlation of {row['term1']} and {row['term2']} is {fixed(r, 3)}", "random")
             )
+    found += residual_alerts(winner, _span(study))
+    if winner["dropped"]:
+        named = listing(winner["dropped"])
+        found.append(Alert(f"Fixed effects left out because others determine them: {named}", "fixed"))
     if winner["status"] == "singular" and not found:
         found.append(Alert("The selected model is singular: an estimate lies on the boundary", "fit"))
     for group in random_terms(winner):
@@ -52,6 +64,34 @@ def _fit(study: Study) -> list[Alert]:
                 )
             )
     return found
+
+
+def residual_alerts(model: Json, span: float) -> list[Alert]:
+    """Residual parameters on or near the boundary of their space; `span` of time in the data."""
+    parameters, certificate = model["residual_parameters"], model["certificate"]
+    phrases = [phrase for phrase in (certificate or {}).get("boundary", ()) if _of_residuals(phrase)]
+    found = [Alert(boundary_words(phrase, model), "random") for phrase in phrases]
+    for name, value in parameters.items():
+        near = name.startswith(("rho", "cor(")) and abs(value) > EXTREME_CORRELATION
+        if near and not phrases and kind(model) != "car1":
+            found.append(Alert(f"The residual correlation {name} is {rho_text(value)}", "random"))
+    reach = parameters.get("range")
+    if kind(model) == "car1" and 0 < parameters["rho"] < 1:
+        reach = -1 / math.log(parameters["rho"])
+    if reach is not None and 0 < LONG * span < reach:
+        flat = f"reach of {fmt(reach)} is over {LONG} times the span of the data: it hardly falls"
+        found.append(Alert(f"The residual correlation's {flat}", "random"))
+    return found
+
+
+def _of_residuals(phrase: str) -> bool:
+    """Whether a phrase of the certificate is about the residuals: the others begin with "the"."""
+    return not phrase.startswith("the ")
+
+
+def _span(study: Study) -> float:
+    """Span of time in the data, 0 without rows."""
+    return float(np.ptp(study.rows.time)) if study.rows is not None and study.rows.time.size else 0.0
 
 
 def zero_terms(model: Json) -> dict[str, list[str]]:

@@ -17,8 +17,9 @@ from lmmstudy.report.absent import no_model
 from lmmstudy.report.charts import effects, svg
 from lmmstudy.report.hypotheses import focal_terms
 from lmmstudy.report.numbers import MISSING, decimals_for, fixed, p_value
+from lmmstudy.report.phrases import sentence
 from lmmstudy.report.series import Interval
-from lmmstudy.report.wording import TONE, VERDICT, model_words, sentence
+from lmmstudy.report.wording import TONE, VERDICT, model_words
 
 Json = Mapping[str, Any]
 

@@ -16,6 +16,7 @@ from lmmstudy.report.alerts import alerts
 from lmmstudy.report.blocks import Chip, PageData, Section, Text
 from lmmstudy.report.charts.profiles import FULL
 from lmmstudy.report.numbers import count
+from lmmstudy.report.phrases import sentence
 from lmmstudy.report.rows import rows as rows_of
 from lmmstudy.report.sections import (
     answer,
@@ -30,7 +31,7 @@ from lmmstudy.report.sections import (
     reproduce,
 )
 from lmmstudy.report.study import Study
-from lmmstudy.report.wording import TONE, VERDICT, model_words, sentence
+from lmmstudy.report.wording import TONE, VERDICT, model_words
 
 OF_MODEL = {
     "model": ("Model", model.section),

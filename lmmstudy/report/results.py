@@ -12,18 +12,20 @@ import numpy as np
 
 from lmmstudy.report.curves import averages, grid, new_rows, reference, varying
 from lmmstudy.report.rows import Rows, numbers, rows, values
-from lmmstudy.report.series import Curve, Effect, Profile
+from lmmstudy.report.series import Curve, Effect, Profile, VisitMoments
+from lmmstudy.report.visits import visit_moments
 
 
 @dataclass(frozen=True)
 class Fitted:
     """What the refit adds; arrays are (n,) in the order of `rows`.
 
-    fitted : with random effects; population : without. pearson : (observed - fitted) / sigma, the
-    conditional residuals. normalized : L^-1 (observed - population) with L L' the marginal covariance of a
-    subject's rows: independent standard normal values if the model holds. held : where other covariates
-    stand in the curves (column, value). averaged : covariates that change within subjects; the curves are
-    then means of the rows' predictions.
+    fitted : with random effects; population : without. pearson : (observed - fitted) / SD of the row's
+    residual, the conditional residuals. normalized : L^-1 (observed - population) with L L' the marginal
+    covariance of a subject's rows: independent standard normal values if the model holds. held : where
+    other covariates stand in the curves (column, value). averaged : covariates that change within
+    subjects; the curves are then means of the rows' predictions. visits : covariances between visits,
+    where these are few.
     """
 
     rows: Rows
@@ -35,6 +37,7 @@ class Fitted:
     curves: tuple[Curve, ...]
     held: tuple[tuple[str, str], ...]
     averaged: tuple[str, ...]
+    visits: VisitMoments | None = None
 
 
 def refit(
@@ -46,7 +49,7 @@ def refit(
     """
     from lmmstudy.fitting import fit_table
 
-    fit = fit_table(parquet, model["formula"], model["residual_structure"], "REML", design.get("categories"))
+    fit = fit_table(parquet, model, "REML", design.get("categories"))
     table, used = fit.augment(), rows(frame, design)
     columns = ("fitted", "fitted_population", "residual_pearson", "residual_normalized")
     fitted, population, pearson, normalized = (numbers(table, name) for name in columns)
@@ -57,7 +60,8 @@ def refit(
     else:
         curves, held = _curves(fit, frame, design, used, conf_level)
     effects = _effects(fit.ranef())
-    return Fitted(used, fitted, population, pearson, normalized, effects, curves, held, averaged)
+    visits = visit_moments(fit.solution, used, used.response - population)
+    return Fitted(used, fitted, population, pearson, normalized, effects, curves, held, averaged, visits)
 
 
 def _effects(table: Any) -> tuple[Effect, ...]:

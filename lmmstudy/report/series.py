@@ -74,3 +74,36 @@ class Interval:
     estimate: float
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Correlations between visits : (T, T), not a number where there is none, and SDs : (T,)."""
+
+    correlation: np.ndarray
+    sd: np.ndarray
+
+
+@dataclass(frozen=True)
+class VisitMoments:
+    """Correlations and SDs of the visits at `times` : (T,), implied by the model and of the rows, with the
+    subjects seen at both visits : (T, T)."""
+
+    times: np.ndarray
+    implied: Moments
+    empirical: Moments
+    subjects: np.ndarray
+
+
+@dataclass(frozen=True)
+class Lags:
+    """Autocorrelation of residuals at each lag in time, with the pairs of rows behind it. All (m,)."""
+
+    lag: np.ndarray
+    correlation: np.ndarray
+    pairs: np.ndarray
+
+    @property
+    def limit(self) -> np.ndarray:
+        """95% limits of a correlation of 0: 1.96 / root of the pairs."""
+        return 1.96 / np.sqrt(self.pairs)

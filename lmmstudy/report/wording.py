@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lmmstudy.report.numbers import count, decimals_for, fixed, fmt, p_sentence, percent
+from lmmstudy.report.phrases import listing
+from lmmstudy.report.residual_numbers import equal_variances
+from lmmstudy.report.residual_wording import residual_words
 
 DF_METHODS = {
     "satterthwaite": "Satterthwaite",
@@ -26,18 +29,6 @@ VERDICT = {"ok": "converged", "singular": "singular", "not_converged": "not conv
 TONE = {"ok": "good", "singular": "warning", "not_converged": "bad"}
 
 
-def listing(items: Iterable[str]) -> str:
-    """ "a", "a and b", "a, b and c"."""
-    words = list(items)
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1] if words else ""
-
-
-def sentence(text: str) -> str:
-    """The text with a capital letter in front and one full stop at the end."""
-    text = text.strip()
-    return text[:1].upper() + text[1:].rstrip(".") + "." if text else ""
-
-
 def level_text(conf_level: float) -> str:
     """ "95%"; "99.5%"."""
     return f"{100 * conf_level:g}%"
@@ -52,19 +43,20 @@ def random_terms(model: Mapping[str, Any]) -> dict[str, list[str]]:
     return groups
 
 
+def effect_words(term: str) -> str:
+    """ "random intercept", "random slope of Days"."""
+    return "random intercept" if term == "Intercept" else f"random slope of {term}"
+
+
 def model_words(model: Mapping[str, Any]) -> str:
     """ "random intercept and random slope of Days for each Subject, independent residuals"."""
     parts = []
     for group, terms in random_terms(model).items():
-        named = ["random intercept" if t == "Intercept" else f"random slope of {t}" for t in terms]
+        named = [effect_words(term) for term in terms]
         parts.append(f"{listing(named)} for each {group}")
-    serial = model["residual_structure"]
-    if serial:
-        within = "" if parts else f" within each {serial['subject']}"
-        parts.append(f"residuals AR(1) over {serial['time']}{within}")
-    else:
-        parts.append("independent residuals")
-    return ", ".join(parts)
+    structure = model["residual_structure"]
+    within = f" within each {structure['subject']}" if structure and not parts else ""
+    return ", ".join([*parts, residual_words(model, within)])
 
 
 def selected_how(criterion: str, alpha: float | None) -> str:
@@ -116,11 +108,14 @@ def distribution_words(text: str) -> str:
 
 
 def share_words(model: Mapping[str, Any]) -> str:
-    """The share of variance between groups (ICC); with random slopes it holds where the slope's variable is
-    0."""
+    """The share of variance between groups; with random slopes it holds where the slope's variable is 0.
+
+    "" where the residual variance differs between rows. It is the intraclass correlation only where residuals
+    are independent.
+    """
     rows = [r for r in model["random"] or () if r["term2"] is None]
     intercepts = [r for r in rows if r["term1"] == "Intercept"]
-    if not intercepts:
+    if not intercepts or not equal_variances(model):
         return ""
     residual = next(r["covariance"] for r in rows if r["group"] == "Residual")
     between = sum(r["covariance"] for r in intercepts)
@@ -134,6 +129,8 @@ def share_words(model: Mapping[str, Any]) -> str:
     whole = "of the variance that the fixed effects leave"
     if slopes:
         return f"Where {listing(dict.fromkeys(slopes))} is 0, {whole}, {shares}."
+    if model["residual_structure"]:
+        return f"{whole.capitalize()}, {shares}."
     return f"{whole.capitalize()}, {shares} (intraclass correlation {fixed(between / total, 3)})."
 
 
@@ -144,15 +141,6 @@ def zero_variance_words(group: str, terms: Iterable[str]) -> str:
         f"The estimated variance of {named} for {group} is 0: the data show no more variation between "
         f"levels of "
         f"{group} than the residuals explain, so all predicted effects are 0 and no plot is drawn."
-    )
-
-
-def ar1_words(serial: Mapping[str, Any], rho: float | None) -> str:
-    """What the estimated serial correlation means."""
-    return (
-        f"Residuals of the same {serial['subject']} that lie d apart in {serial['time']} have correlation "
-        f"ρ to the power d; "
-        f"the estimate of ρ is {fixed(rho, 3)}."
     )
 
 

@@ -100,3 +100,11 @@ def test_likelihood(structure, blocks, reml):
     ]
     assert np.allclose(evaluation.gradient, gradient, rtol=0, atol=1e-6)
     assert np.allclose(evaluation.hessian, np.reshape(hessian, (len(theta),) * 2), rtol=0, atol=1e-6)
+
+
+def test_toeplitz_needs_every_lag():
+    """Weeks 0, 2, 4, 12 have no pair 6 apart, so its correlation could be anything."""
+    times = np.tile([0.0, 2.0, 4.0, 12.0], 5)
+    subject = np.repeat(np.arange(5), 4)
+    with pytest.raises(lmm.DataError, match="no two rows of a subject are 6 apart"):
+        lmm.Toeplitz("t").bind(SortedRows(times, subject, np.arange(0, 20, 4)))

@@ -15,6 +15,13 @@ MODELS = {
     "intercept": {"formula": "{response} ~ {fixed} + (1 | {subject})"},
     "slope": {"formula": "{response} ~ {fixed} + (1 + {time} | {subject})"},
     "ar1": {"formula": "{response} ~ {fixed}", "residual": {"type": "ar1"}},
+    "unstructured": {"formula": "{response} ~ {fixed}", "residual": {"type": "unstructured"}},
+    "toeplitz": {"formula": "{response} ~ {fixed}", "residual": {"type": "toeplitz"}},
+    "compound_symmetry": {"formula": "{response} ~ {fixed}", "residual": {"type": "compound_symmetry"}},
+    "by_sex": {
+        "formula": "{response} ~ {fixed} + (1 | {subject})",
+        "variance": {"type": "by_group", "column": "{group}"},
+    },
     "unknown": {"formula": "{response} ~ {fixed} + (1 | {subject}) + absent"},
     "misspelt": {"formula": "{response} ~ {fixed} + (1 | {subject}"},
 }
@@ -67,8 +74,37 @@ def test_record_holds_the_published_fit_of_sleepstudy(sleepstudy):
 
 def test_record_of_a_residual_structure(sleepstudy):
     record = sleepstudy[0]["ar1"]
-    assert record["residual_structure"] == {"type": "ar1", "time": "Days", "subject": "Subject"}
+    structure = {"type": "ar1", "time": "Days", "subject": "Subject", "nugget": False}
+    assert record["residual_structure"] == structure and record["variance"] is None
+    assert record["dropped"] == []
     assert 0 < record["residual_parameters"]["rho"] < 1
+
+
+def test_residual_structures_of_the_dental_growth_data(tmp_path):
+    """Minus twice the ML log-likelihoods of Verbeke and Molenberghs, Linear Mixed Models for Longitudinal
+    Data, 2000, chapter 17 (growth data): models 2 (unstructured), 4 (Toeplitz), 7 (compound symmetry)."""
+    stanza = {"path": "data/raw/orthodont.csv", "subject": "Subject", "time": "age", "response": "distance"}
+    stanza |= {"fixed": "age * Sex", "group": "Sex", "categories": {"Sex": ["Male", "Female"]}}
+    candidates = ["unstructured", "toeplitz", "compound_symmetry", "by_sex"]
+    records, selection = study(tmp_path, stanza | {"candidates": candidates})
+    published = {"unstructured": (419.477, 14), "toeplitz": (424.643, 8), "compound_symmetry": (428.639, 6)}
+    for name, (deviance, parameters) in published.items():
+        assert records[name]["ml"]["deviance"] == pytest.approx(deviance, abs=1e-3)
+        assert records[name]["ml"]["npar"] == parameters
+    assert "cor(8,10)" in records["unstructured"]["residual_parameters"]
+    assert records["by_sex"]["variance"] == {"type": "by_group", "column": "Sex"}
+    assert list(records["by_sex"]["residual_parameters"]) == ["sd(Female)/sd(Male)"]
+    # Toeplitz is nested in the unstructured covariance.
+    tests = {(t["null"], t["alternative"]): t for t in selection["tests"]}
+    against = tests["toeplitz", "unstructured"]
+    assert against["statistic"] == pytest.approx(424.643 - 419.477, abs=2e-3) and against["df"] == 6
+
+
+def test_dropped_fixed_effects_are_recorded(tmp_path):
+    stanza = SLEEP | {"fixed": "Days + I(2*Days)", "candidates": ["intercept"]}
+    records, _ = study(tmp_path, stanza)
+    assert records["intercept"]["dropped"] == ["I(2 * Days)"]
+    assert [row["term"] for row in records["intercept"]["fixed"]] == ["Intercept", "Days"]
 
 
 def test_selection_of_sleepstudy(sleepstudy):

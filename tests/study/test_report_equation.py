@@ -41,7 +41,7 @@ def test_a_random_intercept_is_a_single_number():
 
 
 def test_serial_correlation():
-    serial = {"type": "ar1", "time": "week", "subject": "id"}
+    serial = {"type": "ar1", "time": "week", "subject": "id", "nugget": False}
     model = record(rows()) | {"residual_structure": serial, "residual_parameters": {"rho": 0.4256}}
     assert lines(model)[-2:] == ["εi∼N(0,9.000Ri)", "Rjk=0.426|tj−tk|"]
     assert lines(model | {"residual_parameters": {"rho": -0.2}})[-1] == "Rjk=(−0.200)|tj−tk|"

@@ -139,6 +139,8 @@ def record(data: Rows) -> dict[str, Any]:
         "df_method": "satterthwaite",
         "formula": "score ~ week * arm + (1 + week | id)",
         "residual_structure": None,
+        "variance": None,
+        "dropped": [],
         "ml": information,
         "reml": information | {"loglik": -148.5},
         "fixed": effects,

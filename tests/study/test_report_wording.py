@@ -5,17 +5,18 @@ from test_report_sample import TERMS, record, rows
 
 from lmmstudy.report import wording as w
 from lmmstudy.report.hypotheses import focal_terms, hypothesis, parts, reference_level, statement
+from lmmstudy.report.phrases import listing, sentence
 
 LEVELS = {"arm": ("a", "b"), "dose": ("low", "mid", "high")}
 
 
 def test_listing():
-    assert w.listing([]) == "" and w.listing(["a"]) == "a" and w.listing(["a", "b"]) == "a and b"
-    assert w.listing("abc") == "a, b and c"
+    assert listing([]) == "" and listing(["a"]) == "a" and listing(["a", "b"]) == "a and b"
+    assert listing("abc") == "a, b and c"
 
 
 def test_sentence_has_one_full_stop():
-    assert w.sentence("the file is empty") == "The file is empty." == w.sentence("the file is empty.")
+    assert sentence("the file is empty") == "The file is empty." == sentence("the file is empty.")
 
 
 def test_model_in_words():
@@ -23,7 +24,7 @@ def test_model_in_words():
     assert (
         w.model_words(model) == "random intercept and random slope of week for each id, independent residuals"
     )
-    serial = {"type": "ar1", "time": "week", "subject": "id"}
+    serial = {"type": "ar1", "time": "week", "subject": "id", "nugget": False}
     assert w.model_words(model | {"residual_structure": serial}).endswith(
         "for each id, residuals AR(1) over week"
     )

@@ -10,12 +10,13 @@ from lmmstudy.report.blocks import Block, Figure, Section, Table, Text
 from lmmstudy.report.charts import profiles, svg
 from lmmstudy.report.hypotheses import focal_terms, hypothesis, statement
 from lmmstudy.report.numbers import count, fmt, p_value, plain
+from lmmstudy.report.phrases import listing
 from lmmstudy.report.results import Fitted
 from lmmstudy.report.rows import ALL, Rows
 from lmmstudy.report.sections.fixed import estimate_cells
 from lmmstudy.report.series import Curve, Means
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.wording import estimate_words, level_text, listing
+from lmmstudy.report.wording import estimate_words, level_text
 
 TIMES = 60
 """Up to this many distinct times a raw mean stands at its time; above, rows are averaged in intervals of

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from lmmstudy.report.blocks import Block, Cell, Section, Table, Text
 from lmmstudy.report.numbers import MISSING, fixed, fmt, p_value, scientific
+from lmmstudy.report.phrases import sentence
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.wording import CRITERIA, STATUS, distribution_words, sentence
+from lmmstudy.report.wording import CRITERIA, STATUS, distribution_words
 
 
 def section(study: Study) -> Section:

@@ -5,9 +5,10 @@ from typing import Any
 
 from lmmstudy.report.blocks import Block, Section, Table, Text
 from lmmstudy.report.numbers import count, fmt, percent, plain
+from lmmstudy.report.phrases import listing
 from lmmstudy.report.sections import presence, profiles
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.wording import listing, rows_words
+from lmmstudy.report.wording import rows_words
 
 MOST = 100
 """Most rows of a list of problems."""

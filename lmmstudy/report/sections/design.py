@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from lmmstudy.report.blocks import Facts, Section, Text
 from lmmstudy.report.numbers import count, plain
+from lmmstudy.report.phrases import listing
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.wording import listing
 
 
 def section(study: Study) -> Section:

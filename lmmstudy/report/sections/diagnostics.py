@@ -1,35 +1,37 @@
-"""Diagnostics: residuals against fitted values and their normal quantiles."""
+"""Diagnostics: residuals against fitted values, their normal quantiles, their covariance."""
 
 import numpy as np
 
 from lmmstudy.report.blocks import Block, Figure, Heading, Section, Table, Text
 from lmmstudy.report.charts import residuals, svg
 from lmmstudy.report.numbers import count, fixed, fmt, percent, plain
+from lmmstudy.report.phrases import sentence
 from lmmstudy.report.results import Fitted
+from lmmstudy.report.sections.correlation import between_visits, left_over
 from lmmstudy.report.smooth import Smooth, loess, normal_quantiles
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.wording import sentence
 
 CONDITIONAL = (
-    "These residuals are conditional: observed minus fitted with random effects, divided by the residual "
-    "SD. Expected: "
-    "an even spread and no curve; a slight rise is normal, because predicted random effects are drawn "
-    "towards 0."
+    "These residuals are conditional: observed minus fitted with random effects, divided by the SD of the "
+    "row's residual. Expected: an even spread and no curve; a slight rise is normal, because predicted "
+    "random effects are drawn towards 0."
 )
 MARGINAL = (
-    "These residuals are marginal: observed minus population mean, made independent by the Cholesky "
-    "factor of the "
-    "covariance that the model gives the rows of a subject. Expected: points along the line, about 5% "
+    "These residuals are marginal: observed minus population mean, made independent by the Cholesky factor "
+    "of the covariance that the model gives the rows of a subject. Expected: points along the line, about 5% "
     "outside the band."
 )
 
 
 def section(study: Study, model: Json) -> Section:
-    """Two plots, each with what one should see and what is seen."""
+    """Plots of the residuals and of their covariance, each with what one should see and what is seen."""
     if study.fitted is None:
         return Section("diagnostics", "Diagnostics", (Text(sentence(study.trouble)),))
     blocks: list[Block] = [Heading("Residuals against fitted values"), *_scatter(study.fitted)]
     blocks += [Heading("Normal quantiles of the residuals"), *_quantiles(study.fitted)]
+    if study.fitted.visits is not None:
+        blocks += between_visits(study, study.fitted.visits)
+    blocks += left_over(study, study.fitted)
     return Section("diagnostics", "Diagnostics", tuple(blocks))
 
 

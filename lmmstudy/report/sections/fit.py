@@ -2,8 +2,9 @@
 
 from lmmstudy.report.blocks import Block, Facts, Section, Table, Text
 from lmmstudy.report.numbers import fixed, fmt
+from lmmstudy.report.phrases import sentence
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.wording import STATUS, implied_n, sentence
+from lmmstudy.report.wording import STATUS, implied_n
 
 LABELS = (
     ("loglik", "Log-likelihood"),

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lmmstudy.report.blocks import Cell, Section, Table
+from lmmstudy.report.blocks import Block, Cell, Section, Table, Text
 from lmmstudy.report.hypotheses import hypothesis
 from lmmstudy.report.numbers import decimals_for, fixed, fmt, p_value
+from lmmstudy.report.phrases import listing
 from lmmstudy.report.study import Json, Study
 from lmmstudy.report.wording import DF_METHODS, level_text
 
@@ -30,7 +31,11 @@ def section(study: Study, model: Json) -> Section:
         )
     heads = ("Term", "Estimate", "SE", "df", "t", "p", f"{level_text(study.conf_level)} CI")
     table = Table("Fixed effects (REML)", heads, tuple(rows), "lrrrrrr", note)
-    return Section("fixed", "Fixed part", (table,))
+    blocks: list[Block] = [table]
+    if model["dropped"]:
+        words = f"Left out, because the terms before them determine them: {listing(model['dropped'])}."
+        blocks.append(Text(words, "warning"))
+    return Section("fixed", "Fixed part", tuple(blocks))
 
 
 def estimate_cells(row: Mapping[str, Any]) -> tuple[str, str, str]:

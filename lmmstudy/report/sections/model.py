@@ -3,8 +3,13 @@
 from lmmstudy.report.blocks import Block, Code, Equation, Section, Table, Text
 from lmmstudy.report.equation import equation, index_words
 from lmmstudy.report.hypotheses import parts, reference_level
+from lmmstudy.report.phrases import sentence
+from lmmstudy.report.residual_wording import meaning
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.wording import ar1_words, model_words, selected_how, sentence
+from lmmstudy.report.wording import model_words, selected_how
+
+KEYS = ("type", "nugget", "time", "subject", "column", "of")
+"""Keys of a structure in the order of reading."""
 
 
 def section(study: Study, model: Json) -> Section:
@@ -14,8 +19,8 @@ def section(study: Study, model: Json) -> Section:
         Text(f"{sentence(model_words(model))} It is {how}."),
         Equation(equation(model, study.response), index_words(model, study.subject, study.time)),
     ]
-    if model["residual_structure"]:
-        blocks.append(Text(ar1_words(model["residual_structure"], model["residual_parameters"].get("rho"))))
+    if words := meaning(model):
+        blocks.append(Text(words))
     blocks.append(Code("The formula", model["formula"] + _structure(model)))
     coding = _coding(study, model)
     if coding:
@@ -24,8 +29,13 @@ def section(study: Study, model: Json) -> Section:
 
 
 def _structure(model: Json) -> str:
-    serial = model["residual_structure"]
-    return f"\nresidual: AR(1) over {serial['time']} within {serial['subject']}" if serial else ""
+    """Residual and variance structure as the configuration names them."""
+    lines = []
+    for part, structure in (("residual", model["residual_structure"]), ("variance", model["variance"])):
+        shown = {key: (structure or {}).get(key) for key in KEYS}
+        named = ", ".join(f"{key}: {'true' if v is True else v}" for key, v in shown.items() if v)
+        lines += [f"\n{part}: {{{named}}}"] if named else []
+    return "".join(lines)
 
 
 def _coding(study: Study, model: Json) -> Table | None:

@@ -47,7 +47,15 @@ def _attrition(study: Study, rows: Rows) -> Figure:
         words.append(f"{name}{c.subjects[0]:,} subjects at {start}, {c.subjects[-1]:,} at {end}.")
     label = svg.Label("fig-attrition", "Subjects observed over time", " ".join(words))
     chart = counts.attrition(label, series, (study.time_label, "Subjects"), study.group)
-    return Figure("fig-attrition", chart, f"Subjects with a row used at each {study.time}.")
+    by = bool(study.group)
+    numbers = tuple(
+        (*[c.group] * by, plain(float(t)), f"{n:,}")
+        for c in series
+        for t, n in zip(c.x, c.subjects, strict=True)
+    )
+    heads = (*[study.group] * by, study.time, "Subjects")
+    data = Table("Subjects at each time", heads, numbers, "l" * by + "rr")
+    return Figure("fig-attrition", chart, f"Subjects with a row used at each {study.time}.", data)
 
 
 def _patterns(study: Study) -> Figure:
@@ -61,7 +69,12 @@ def _patterns(study: Study) -> Figure:
     )
     if shown < total:
         caption += f" The {len(rows)} most frequent patterns; {total - shown:,} subjects have others."
-    return Figure("fig-patterns", counts.patterns(label, [plain(t) for t in visits["times"]], rows), caption)
+    times = [plain(t) for t in visits["times"]]
+    numbers = tuple(
+        (", ".join(t for t, here in zip(times, made, strict=True) if here), f"{n:,}") for made, n in rows
+    )
+    data = Table("Patterns of visits", ("Visits made", "Subjects"), numbers, "lr")
+    return Figure("fig-patterns", counts.patterns(label, times, rows), caption, data)
 
 
 def _responses(study: Study) -> Table:

@@ -1,21 +1,28 @@
 """Random part: variances, SDs, correlations, shares, and the predicted random effects."""
 
+import numpy as np
+
 from lmmstudy.report.alerts import zero_terms
 from lmmstudy.report.blocks import Block, Figure, Heading, Section, Table, Text
-from lmmstudy.report.charts import effects, svg
+from lmmstudy.report.charts import effects, residuals, svg
 from lmmstudy.report.numbers import count, fixed, fmt
+from lmmstudy.report.residual_wording import residual_row
 from lmmstudy.report.results import Fitted
+from lmmstudy.report.sections.residual_tables import residual_tables
 from lmmstudy.report.series import Effect
+from lmmstudy.report.smooth import normal_quantiles
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.wording import random_terms, share_words, zero_variance_words
+from lmmstudy.report.wording import effect_words, random_terms, share_words, zero_variance_words
 
+ENOUGH = 10
+"""Levels needed for a plot of normal quantiles."""
 MOST = 200
 """Most rows of the table of predicted effects."""
 
 
 def section(study: Study, model: Json) -> Section:
     """The covariance of the selected model and its predicted random effects."""
-    blocks: list[Block] = [variances(model)]
+    blocks: list[Block] = [variances(model), *residual_tables(model)]
     share = share_words(model)
     if share:
         blocks.append(Text(share))
@@ -36,19 +43,16 @@ def section(study: Study, model: Json) -> Section:
 
 
 def variances(model: Json) -> Table:
-    """One row a variance, covariance and parameter of the residuals."""
+    """One row a variance and covariance."""
     rows = []
     for r in model["random"]:
         if r["group"] == "Residual":
-            rows.append(("Residual", "–", fmt(float(r["covariance"])), fmt(r["sd"]), "–"))
+            rows.append((residual_row(model), "–", fmt(float(r["covariance"])), fmt(r["sd"]), "–"))
         elif r["term2"] is None:
             rows.append((r["group"], r["term1"], fmt(float(r["covariance"])), fmt(r["sd"]), "–"))
         else:
             pair = f"{r['term1']}, {r['term2']}"
             rows.append((r["group"], pair, fmt(float(r["covariance"])), "–", fixed(r["correlation"], 3)))
-    for name, value in model["residual_parameters"].items():
-        serial = model["residual_structure"]
-        rows.append((f"AR(1) over {serial['time']}", f"{name} at distance 1", "–", "–", fixed(value, 3)))
     heads = ("Group", "Term", "Variance or covariance", "SD", "Correlation")
     return Table("Variances and correlations (REML)", heads, tuple(rows), "llrrr")
 
@@ -78,8 +82,27 @@ def _caterpillar(fit: Fitted, group: str, number: int, zeros: list[str]) -> list
     )
     if len(order) > effects.MOST:
         caption += f" {effects.MOST} of {len(order):,} levels, evenly spaced in this order."
-    return [Heading(f"Predicted random effects of {group}"),
-            Figure(name, effects.caterpillar(label, shown), caption, _data(group, shown, order))]  # fmt: skip
+    figure = Figure(name, effects.caterpillar(label, shown), caption, _data(group, shown, order))
+    return [Heading(f"Predicted random effects of {group}"), figure, *_quantiles(group, shown, name)]
+
+
+def _quantiles(group: str, shown: dict[str, list[Effect]], name: str) -> list[Block]:
+    """Normal quantiles of the predicted effects, one figure a term, where there are enough levels."""
+    figures: list[Block] = []
+    for k, (term, members) in enumerate(shown.items()):
+        q = normal_quantiles(np.array([e.estimate for e in members]))
+        if q is None or q.n < ENOUGH:
+            continue
+        seen = f"{q.outside:,} of {count(q.n, 'level')} lie outside the pointwise 95% envelope"
+        title = f"Normal quantiles of the predicted {effect_words(term)} for {group}"
+        label = svg.Label(f"{name}-normal-{k}", title, f"{seen}.")
+        caption = (
+            f"{title}, centred and scaled to SD 1; {seen}. Predicted effects are drawn towards 0 and look "
+            "more normal than the effects are, so that points on the line prove little and outliers much."
+        )
+        chart = residuals.quantiles(label, q, ("Normal quantile", "Quantile of the predicted effects"))
+        figures.append(Figure(label.id, chart, caption))
+    return figures
 
 
 def _data(group: str, shown: dict[str, list[Effect]], order: list[str]) -> Table:

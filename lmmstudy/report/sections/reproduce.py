@@ -7,6 +7,7 @@ import yaml
 from lmmstudy.report.blocks import Block, Code, Facts, Section
 from lmmstudy.report.numbers import count
 from lmmstudy.report.study import Json, Study
+from lmmstudy.structures import residual_of, variance_of
 
 ORDER = (
     "title",
@@ -57,10 +58,12 @@ def _yaml(stanza: dict) -> str:
 
 
 def _python(study: Study, model: Json) -> str:
-    serial = model["residual_structure"]
     arguments = [repr(model["formula"]), repr(f"results/{study.dataset}/clean.parquet")]
-    if serial:
-        arguments.append(f"residual=lmm.AR1({serial['time']!r}, subject={serial['subject']!r})")
+    residual, variance = residual_of(model["residual_structure"]), variance_of(model["variance"])
+    if residual is not None:
+        arguments.append(f"residual=lmm.{residual!r}")
+    if variance is not None:
+        arguments.append(f"variance=lmm.{variance!r}")
     if study.design.get("categories"):
         levels = {name: [str(v) for v in named] for name, named in study.design["categories"].items()}
         arguments.append(f"categories={levels!r}")

@@ -1,0 +1,81 @@
+"""The parameters of residual and variance structures, taken out of a record by the engine's names for them.
+
+Names: rho, range, nugget, power; rho(2) for the distance 2; sd(10)/sd(8) and cor(8,10) for visits;
+sd(b)/sd(a) for levels of a category.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Json = Mapping[str, Any]
+_RATIO = re.compile(r"sd\((.*)\)/sd\((.*)\)")
+_PAIR = re.compile(r"cor\((.+),(.+)\)")
+_LAG = re.compile(r"rho\((.+)\)")
+UNEQUAL = ("unstructured", "random_walk")
+"""Residual structures under which variances differ between visits."""
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Residual SDs : (J,) and correlations : (J, J) of the visits at `times`."""
+
+    times: tuple[float, ...]
+    sd: np.ndarray
+    correlation: np.ndarray
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """(J, J)."""
+        return self.correlation * np.outer(self.sd, self.sd)
+
+
+def kind(model: Json) -> str:
+    """Type of the residual structure, "" for independent residuals."""
+    return model["residual_structure"]["type"] if model["residual_structure"] else ""
+
+
+def variance_kind(model: Json) -> str:
+    """Type of the variance structure, "" for equal variances."""
+    return model["variance"]["type"] if model["variance"] else ""
+
+
+def visits(model: Json) -> Visits | None:
+    """The unstructured covariance of a record; None for other structures and for a single visit."""
+    parameters = model["residual_parameters"]
+    pairs = {m.groups(): v for n, v in parameters.items() if (m := _PAIR.fullmatch(n))}
+    if kind(model) != "unstructured" or not pairs:
+        return None
+    names = sorted({name for pair in pairs for name in pair}, key=float)
+    sd = [1.0, *(parameters[f"sd({name})/sd({names[0]})"] for name in names[1:])]
+    correlation = np.eye(len(names))
+    for (a, b), value in pairs.items():
+        i, j = names.index(a), names.index(b)
+        correlation[i, j] = correlation[j, i] = value
+    times = tuple(float(name) for name in names)
+    return Visits(times, model["sigma"] * np.array(sd), correlation)
+
+
+def lags(model: Json) -> tuple[tuple[float, float], ...]:
+    """(distance in time, correlation) of a Toeplitz structure, in order of distance."""
+    parameters = model["residual_parameters"].items()
+    return tuple(sorted((float(m[1]), v) for n, v in parameters if (m := _LAG.fullmatch(n))))
+
+
+def ratios(model: Json) -> dict[str, float]:
+    """Residual SD of each level relative to the reference level, which comes first; {} without by_group."""
+    if variance_kind(model) != "by_group":
+        return {}
+    found = visits(model)
+    of_visits = {f"sd({t:g})/sd({found.times[0]:g})" for t in found.times[1:]} if found else set()
+    parameters = {n: v for n, v in model["residual_parameters"].items() if n not in of_visits}
+    matches = [(m, v) for n, v in parameters.items() if (m := _RATIO.fullmatch(n))]
+    return {m[2]: 1.0 for m, _ in matches[:1]} | {m[1]: v for m, v in matches}
+
+
+def equal_variances(model: Json) -> bool:
+    """Whether all residuals have the variance sigma^2."""
+    return not model["variance"] and kind(model) not in UNEQUAL

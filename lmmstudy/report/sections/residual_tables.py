@@ -1,0 +1,96 @@
+"""Tables of the parameters of residual and variance structures."""
+
+from lmmstudy.report.blocks import Table
+from lmmstudy.report.numbers import column, fixed, fmt, plain
+from lmmstudy.report.residual_numbers import UNEQUAL, Json, Visits, kind, lags, ratios, visits
+from lmmstudy.report.residual_wording import power_of, rho_text
+
+FOLDED = 12
+"""Tables with more rows are folded."""
+
+
+def residual_tables(model: Json) -> list[Table]:
+    """The parameters of the residuals by themselves, by distance, by visit and by level."""
+    tables = [_parameters(model), _by_distance(model), _by_level(model)]
+    found = visits(model)
+    if found:
+        tables += [_correlations(model, found), _covariances(model, found)]
+    return [table for table in tables if table is not None]
+
+
+def _parameters(model: Json) -> Table | None:
+    structure, parameters = model["residual_structure"] or {}, model["residual_parameters"]
+    time, rows = structure.get("time"), []
+    if "rho" in parameters:
+        where = f"at distance 1 in {time}" if time else f"of any two rows of one {structure['subject']}"
+        rows.append(("rho", rho_text(parameters["rho"]), f"residual correlation {where}"))
+    if "range" in parameters:
+        where = f"distance in {time} at which the correlation has fallen to 0.368"
+        share = " of what it is nearby" if structure["nugget"] else ""
+        rows.append(("range", fmt(parameters["range"]), where + share))
+    if "nugget" in parameters:
+        words = "share of the residual variance that is measurement error"
+        rows.append(("nugget", fixed(parameters["nugget"], 4), words))
+    if "power" in parameters:
+        words = f"exponent of the absolute value of {power_of(model)} in the residual SD"
+        rows.append(("power", fmt(parameters["power"]), words))
+    heads = ("Parameter", "Estimate", "Meaning")
+    return Table("Parameters of the residuals (REML)", heads, tuple(rows), "lrl") if rows else None
+
+
+def _by_distance(model: Json) -> Table | None:
+    found = lags(model)
+    if not found:
+        return None
+    time = model["residual_structure"]["time"]
+    rows = tuple((plain(lag), rho_text(rho)) for lag, rho in found)
+    caption = f"Residual correlation by distance in {time} (REML)"
+    return Table(caption, ("Distance", "Correlation"), rows, "rr", folded=len(rows) > FOLDED)
+
+
+def _by_level(model: Json) -> Table | None:
+    levels = ratios(model)
+    if not levels:
+        return None
+    name = model["variance"]["column"]
+    relative = column(list(levels.values()))
+    if kind(model) in UNEQUAL:
+        rows = tuple(zip(levels, relative, strict=True))
+        return Table(f"Relative residual SD by {name} (REML)", (name, "Relative SD"), rows, "lr")
+    sds = column([model["sigma"] * ratio for ratio in levels.values()])
+    full = tuple(zip(levels, sds, relative, strict=True))
+    return Table(f"Residual SD by {name} (REML)", (name, "SD", "Relative to the first"), full, "lrr")
+
+
+def _correlations(model: Json, found: Visits) -> Table:
+    time = model["residual_structure"]["time"]
+    names, sds = [plain(t) for t in found.times], column(found.sd.tolist())
+    rows = tuple(
+        (name, sds[i], *(rho_text(r) if j < i else "1" if j == i else "" for j, r in enumerate(line)))
+        for i, (name, line) in enumerate(zip(names, found.correlation.tolist(), strict=True))
+    )
+    caption = f"Residual SD and correlation by {time} (REML)"
+    note = _reference(model)
+    return Table(
+        caption, (time, "SD", *names), rows, "rr" + "r" * len(names), note, folded=len(rows) > FOLDED
+    )
+
+
+def _covariances(model: Json, found: Visits) -> Table:
+    time = model["residual_structure"]["time"]
+    names = [plain(t) for t in found.times]
+    rows = tuple(
+        (name, *(fmt(v) if j <= i else "" for j, v in enumerate(line)))
+        for i, (name, line) in enumerate(zip(names, found.covariance.tolist(), strict=True))
+    )
+    caption = f"Residual covariance by {time} (REML)"
+    return Table(caption, (time, *names), rows, "r" + "r" * len(names), _reference(model), folded=True)
+
+
+def _reference(model: Json) -> str:
+    """Which rows the SDs of the visits are of."""
+    if not model["variance"]:
+        return ""
+    levels = ratios(model)
+    where = f"{model['variance']['column']} {next(iter(levels))}" if levels else f"{power_of(model)} 1"
+    return f"For {where}; those of other rows are multiples of these."
