@@ -7,8 +7,10 @@ from lmmcore.covariance.random_walk import RandomWalk
 from lmmcore.covariance.toeplitz import Toeplitz
 from lmmcore.covariance.unstructured import Unstructured
 from lmmcore.covariance.variance import ByGroup, Power
+from lmmcore.each import EachFit, TwoStage, fit_each
 from lmmcore.errors import DataError, FitError, FormulaError, LmmError
 from lmmcore.fit import fit
+from lmmcore.gls import Gls, gls
 from lmmcore.inference.compare import Comparison, compare
 from lmmcore.result import Fit
 from lmmcore.saved import load
@@ -22,17 +24,22 @@ __all__ = [
     "Comparison",
     "CompoundSymmetry",
     "DataError",
+    "EachFit",
     "Exponential",
     "Fit",
     "FitError",
     "FormulaError",
     "Gaussian",
+    "Gls",
     "LmmError",
     "Power",
     "RandomWalk",
     "Toeplitz",
+    "TwoStage",
     "Unstructured",
     "compare",
     "fit",
+    "fit_each",
+    "gls",
     "load",
 ]
