@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from lmmcore.assembly import assemble, centred_columns
 from lmmcore.covariance.random import Block, RandomCovariance
-from lmmcore.covariance.residual import BoundResidual, ResidualMoments
+from lmmcore.covariance.residual import BoundResidual
 from lmmcore.covariance.scaled import ScaledResidual
 from lmmcore.data import Factor, Table
 from lmmcore.errors import DataError, FitError, FormulaError
@@ -15,10 +16,9 @@ from lmmcore.formula.design import Design, Parts
 from lmmcore.formula.expressions import response
 from lmmcore.formula.parse import Formula, RandomTerm
 from lmmcore.grouping import Group, check_one_row_a_time, outermost_first, sort_order
-from lmmcore.likelihood.coordinates import Centred, Coordinates, centre, rotations
-from lmmcore.likelihood.nested import NestedMoments
+from lmmcore.likelihood.coordinates import Centred
 from lmmcore.model import Model, RandomBlock, Rows, Specification
-from lmmcore.moments.subjects import SortedRows, Subjects, blockwise, independent
+from lmmcore.moments.subjects import SortedRows
 
 # Nothing varies if this share of the squared response or less is left over by the fixed effects.
 PERFECT = 1e-22
@@ -41,12 +41,12 @@ def build(spec: Specification, table: Table, fitted: np.ndarray | None = None) -
     rows = _rows(spec, table, groups, fixed, random)
     for level, group in enumerate(groups):
         _check_identified(rows, level, covariances[level].q, group.name)
-    free = [block.columns for block in blocks if block.kind == "unstructured"]
-    centred = centre(rows.X, rows.Z, rows.y, free)
+    centred = centred_columns(rows, blocks)
     _check_variation(centred, rows.y, formula)
     structure = _structure(spec, table, rows, fitted)
     tries = [] if structure is None else structure.starts(centred.y)
-    moments, cells, coordinates = _moments(rows, centred, blocks, covariances, structure)
+    make = None if structure is None else structure.moments
+    moments, cells, coordinates = assemble(rows, centred, blocks, covariances, make)
     return Model(
         spec,
         table,
@@ -218,57 +218,6 @@ def _units(codes: Sequence[np.ndarray], times: np.ndarray | None) -> tuple[Sorte
         numbers = np.arange(n) - starts[index] if times is None else times
         result.append(SortedRows(numbers, index, starts, outer))
     return tuple(result)
-
-
-def _moments(
-    rows: Rows,
-    centred: Centred,
-    blocks: Sequence[RandomBlock],
-    covariances: Sequence[RandomCovariance],
-    structure: BoundResidual | None,
-) -> tuple[Subjects | ResidualMoments, tuple[Subjects, ...], Coordinates]:
-    """Moments in rotated coordinates, those of each level's units, and the way back."""
-    if rows.weights is not None:
-        centred = centred.scaled(np.sqrt(rows.weights))
-    # Columns below each level: its own Z, then all that stands above it, then X and y.
-    above = [*centred.X, centred.y]
-    widths = [covariance.q for covariance in covariances]
-    own = np.split(np.arange(sum(widths)), np.cumsum(widths)[:-1])
-    cells = []
-    for place, unit in zip(own, rows.units, strict=True):
-        Z = [centred.Z[index] for index in place]
-        cells.append(independent(Z, above, unit))
-        above = [*Z, *above]
-    names = [name for block in blocks for name in block.names]
-    mean_A = np.zeros((sum(widths), sum(widths)))
-    for place, cell in zip(own, cells, strict=True):
-        mean_A[np.ix_(place, place)] = cell.A.mean(axis=2)
-    # S of the outermost level: [X y]'[X y].
-    fixed, random = rotations(
-        cells[0].S[:, :, 0],
-        mean_A,
-        [Block(block.columns, block.kind) for block in blocks],
-        names,
-        len(rows.y),
-    )
-    parts = [random[np.ix_(place, place)] for place in own]
-    rotated = []
-    for level, cell in enumerate(cells):
-        outside = blockwise([*parts[:level][::-1], fixed])
-        rotated.append(cell.rotated(outside, parts[level]))
-    moments: Subjects | ResidualMoments = rotated[-1]
-    if structure is not None:
-        Z = [centred.Z[index] for index in own[-1]]
-        raw = structure.moments(Z, above[len(Z) :])
-        moments = raw.rotated(blockwise([*parts[:-1][::-1], fixed]), parts[-1])
-    for level in range(len(covariances) - 2, -1, -1):
-        unit, inner = rows.units[level], rows.units[level + 1]
-        assert inner.outer is not None
-        moments = NestedMoments(covariances[level + 1], moments, widths[level], inner.outer, unit.outer)
-    back = Coordinates(
-        centred.kept, centred.fixed @ fixed, centred.fixed @ centred.origin, centred.random @ random
-    )
-    return moments, tuple(rotated), back
 
 
 def _check_identified(rows: Rows, level: int, effects: int, group: str) -> None:

@@ -26,7 +26,8 @@ from lmmcore.errors import FitError, FormulaError
 from lmmcore.formula.design import Design
 from lmmcore.formula.expressions import response
 from lmmcore.formula.parse import parse
-from lmmcore.gls import coefficient_table
+from lmmcore.frames import coefficients
+from lmmcore.inference.wald import Estimates
 from lmmcore.likelihood.coordinates import DEPENDENT
 from lmmcore.likelihood.small import inverse_lower
 
@@ -129,8 +130,8 @@ class TwoStage:
     def tidy(self, conf_level: float = 0.95) -> Any:
         """Frame in broom's columns, by one-sample t tests on subjects - 1 degrees of freedom."""
         df = np.full(len(self.terms), self.subjects - 1.0)
-        se = np.sqrt(np.diag(self.vcov))
-        return coefficient_table(self.terms, self.estimate, se, df, conf_level, self.backend)
+        found = Estimates(self.estimate, np.sqrt(np.diag(self.vcov)), df, self.vcov)
+        return to_frame(coefficients(self.terms, found, conf_level), self.backend)
 
 
 def fit_each(

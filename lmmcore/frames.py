@@ -9,66 +9,39 @@ import numpy as np
 
 from lmmcore.blups import Blups
 from lmmcore.data import Factor, to_frame
-from lmmcore.inference.satterthwaite import satterthwaite
+from lmmcore.inference.wald import DfMethod, Estimates, linear_estimates
 from lmmcore.residuals import fitted_values, normalized_residuals, residual_scale
 from lmmcore.solution import Solution
 
 if TYPE_CHECKING:
     from lmmcore.result import Fit
 
-DF_METHODS = ("satterthwaite", "residual", "asymptotic")
+
+def coefficients(terms: Sequence[str], found: Estimates, conf_level: float) -> dict[str, Any]:
+    """broom's columns of a table of coefficients, each with a t test of its own."""
+    statistic, p_value = found.statistics()
+    low, high = found.interval(conf_level)
+    return {
+        "term": list(terms),
+        "estimate": found.estimate,
+        "std_error": found.se,
+        "statistic": statistic,
+        "df": found.df,
+        "p_value": p_value,
+        "conf_low": low,
+        "conf_high": high,
+    }
 
 
-def degrees_of_freedom(solution: Solution, contrasts: np.ndarray, method: str) -> np.ndarray:
-    """Denominator degrees of freedom of contrasts : (k, p) of beta; ValueError for an unknown method."""
-    if method == "satterthwaite":
-        rotated = contrasts @ solution.model.coordinates.fixed
-        return satterthwaite(solution.optimum, rotated, solution.nu)
-    if method == "residual":
-        return np.full(len(contrasts), float(solution.model.n - solution.model.p))
-    if method == "asymptotic":
-        return np.full(len(contrasts), np.inf)
-    raise ValueError(f"df is {method!r}, but must be one of {', '.join(map(repr, DF_METHODS))}.")
-
-
-def t_interval(
-    estimate: np.ndarray, se: np.ndarray, df: np.ndarray, conf_level: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Limits estimate -/+ t se; ValueError unless 0 < conf_level < 1."""
-    from scipy.special import stdtrit
-
-    if not 0 < conf_level < 1:
-        raise ValueError(f"conf_level is {conf_level!r}, but must lie between 0 and 1.")
-    half = stdtrit(np.minimum(df, 1e300), (1 + conf_level) / 2) * se
-    return estimate - half, estimate + half
-
-
-def tidy(solution: Solution, effects: str, df: str, conf_level: float) -> Any:
+def tidy(solution: Solution, effects: str, df: DfMethod, conf_level: float) -> Any:
     """One row a fixed effect."""
-    from scipy.special import stdtr
-
     if effects != "fixed":
         raise ValueError(f"effects is {effects!r}, but must be 'fixed'; varcorr() and ranef() give the rest.")
-    estimate = solution.beta
-    se = np.sqrt(np.diag(solution.vcov))
-    degrees = degrees_of_freedom(solution, np.eye(len(estimate)), df)
-    statistic = estimate / se
-    low, high = t_interval(estimate, se, degrees, conf_level)
-    p = len(estimate)
+    p = len(solution.beta)
+    found = linear_estimates(solution, np.eye(p), df)
+    columns = {"effect": ["fixed"] * p, "group": [None] * p}
     return to_frame(
-        {
-            "effect": ["fixed"] * p,
-            "group": [None] * p,
-            "term": list(solution.model.terms),
-            "estimate": estimate,
-            "std_error": se,
-            "statistic": statistic,
-            "df": degrees,
-            "p_value": 2 * stdtr(np.minimum(degrees, 1e300), -np.abs(statistic)),
-            "conf_low": low,
-            "conf_high": high,
-        },
-        solution.model.table.backend,
+        columns | coefficients(solution.model.terms, found, conf_level), solution.model.table.backend
     )
 
 

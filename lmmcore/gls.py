@@ -21,7 +21,8 @@ from lmmcore.errors import DataError, FitError, FormulaError
 from lmmcore.formula.design import Design
 from lmmcore.formula.expressions import response
 from lmmcore.formula.parse import Formula, parse
-from lmmcore.frames import t_interval
+from lmmcore.frames import coefficients
+from lmmcore.inference.wald import Estimates
 from lmmcore.likelihood.coordinates import centre
 from lmmcore.residuals import BATCH, marginal_covariance
 from lmmcore.result import Fit
@@ -65,9 +66,8 @@ class Gls:
         """Frame in broom's columns: term, estimate, std_error, statistic, df, p_value, conf_low, conf_high.
         df is infinite, the normal distribution: nothing was estimated of the covariance."""
         se = np.sqrt(np.diag(self.vcov))
-        return coefficient_table(
-            self.terms, self.estimate, se, np.full(len(se), np.inf), conf_level, self.backend
-        )
+        found = Estimates(self.estimate, se, np.full(len(se), np.inf), self.vcov)
+        return to_frame(coefficients(self.terms, found, conf_level), self.backend)
 
 
 def gls(
@@ -233,32 +233,4 @@ def _estimated(
         float(left @ left) / (n - p),
         sentence,
         table.backend,
-    )
-
-
-def coefficient_table(
-    terms: Sequence[str],
-    estimate: np.ndarray,
-    se: np.ndarray,
-    df: np.ndarray,
-    conf_level: float,
-    backend: nw.Implementation,
-) -> Any:
-    """Frame of one row a coefficient, with t test and interval; estimate, se, df : (p,)."""
-    from scipy.special import stdtr
-
-    statistic = estimate / se
-    low, high = t_interval(estimate, se, df, conf_level)
-    return to_frame(
-        {
-            "term": list(terms),
-            "estimate": estimate,
-            "std_error": se,
-            "statistic": statistic,
-            "df": df,
-            "p_value": 2 * stdtr(np.minimum(df, 1e300), -np.abs(statistic)),
-            "conf_low": low,
-            "conf_high": high,
-        },
-        backend,
     )

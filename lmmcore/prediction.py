@@ -14,8 +14,11 @@ import numpy as np
 from lmmcore.covariance.residual import NewRows
 from lmmcore.covariance.scaled import ScaledResidual
 from lmmcore.data import Table, read, to_frame
-from lmmcore.frames import degrees_of_freedom, t_interval, unit_names
+from lmmcore.errors import DataError
+from lmmcore.frames import unit_names
 from lmmcore.grouping import combined
+from lmmcore.inference.wald import linear_estimates, t_interval
+from lmmcore.prediction_error import NewDesign, prediction_error
 from lmmcore.residuals import fitted_values
 from lmmcore.solution import Solution
 
@@ -23,30 +26,51 @@ if TYPE_CHECKING:
     from lmmcore.result import Fit
 
 
-def predict(fit: Fit, new: Any, level: str, interval: str | None, conf_level: float) -> Any:
-    """Frame with a row for each row of new: prediction, and for interval="mean" conf_low, conf_high.
+INTERVALS = {
+    "mean": "the population's mean; uncertainty of the fixed effects",
+    "subject": "the expected response of the subject, a new one if it is unknown; uncertainty of the fixed "
+    "effects, the random effects and the covariance parameters",
+    "observation": "a single response; uncertainty of the fixed effects, the random effects, the covariance "
+    "parameters and the residual",
+}
 
-    A row with a missing value gets a missing prediction. The interval of the population's mean holds the
-    uncertainty of beta^, with Satterthwaite's degrees of freedom; that of the covariance parameters enters
-    through them. Raises DataError for a level or column that the model does not know.
+
+def predict(fit: Fit, new: Any, level: str, interval: str | None, conf_level: float) -> Any:
+    """Frame with a row for each row of new: prediction; for an interval std_error, df, conf_low, conf_high.
+
+    interval : INTERVALS says of what, and which uncertainty it holds; all with Satterthwaite's df. At
+    level="population" every subject
+    is a new one; "mean" belongs there. A row with a missing value gets a missing prediction.
+    Raises DataError for a level or column that the model does not know, ValueError for other arguments.
     """
     if level not in ("population", "subject"):
         raise ValueError(f"level is {level!r}, but must be 'population' or 'subject'.")
-    if interval not in (None, "mean") or (interval and level != "population"):
-        raise ValueError("interval must be None or, at level='population', 'mean'.")
+    if interval not in (None, *INTERVALS):
+        raise ValueError(f"interval is {interval!r}, but must be None, 'mean', 'subject' or 'observation'.")
+    if interval == "mean" and level == "subject":
+        raise ValueError("interval='mean' belongs to level='population'; use 'subject' or 'observation'.")
     solution = fit.solution
-    table = _read(solution, new, level)
+    table = _read(solution, new, level, interval)
     X = np.array(solution.model.fixed.columns(table))[list(solution.model.coordinates.kept)]
     values = {"prediction": solution.beta @ X}
     if solution.model.spec.offset is not None:
         values["prediction"] = values["prediction"] + table.columns[solution.model.spec.offset]
+    units = np.full((len(solution.model.groups), table.n), -1)
     if level == "subject":
-        values["prediction"] = values["prediction"] + _subject_part(fit, table)
-    if interval:
-        contrasts = X.T
-        se = np.sqrt(np.einsum("np,pq,nq->n", contrasts, solution.vcov, contrasts))
-        df = degrees_of_freedom(solution, contrasts, "satterthwaite")
-        values["conf_low"], values["conf_high"] = t_interval(values["prediction"], se, df, conf_level)
+        units = _units(solution, table)
+        values["prediction"] = values["prediction"] + _subject_part(fit, table, units)
+    if interval == "mean":
+        found = linear_estimates(solution, X.T, "satterthwaite")
+        values["std_error"], values["df"] = found.se, found.df
+    elif interval is not None:
+        Z = np.array(_random_columns(solution, table)).reshape(-1, table.n).T
+        rows = None if solution.model.structure is None else _new_rows(solution, table)
+        design = NewDesign(X.T, Z, units, rows, _weights(solution, table, interval))
+        values["std_error"], values["df"] = prediction_error(solution, design, interval == "observation")
+    if interval is not None:
+        values["conf_low"], values["conf_high"] = t_interval(
+            values["prediction"], values["std_error"], values["df"], conf_level
+        )
     return to_frame({name: _spread(column, table) for name, column in values.items()}, table.backend)
 
 
@@ -59,14 +83,17 @@ def _spread(values: np.ndarray, table: Table) -> np.ndarray:
     return result
 
 
-def _read(solution: Solution, new: Any, level: str) -> Table:
+def _read(solution: Solution, new: Any, level: str, interval: str | None) -> Table:
     model = solution.model
     variables = set(model.fixed.variables)
     if model.spec.offset is not None:
         variables.add(model.spec.offset)
+    if interval == "observation" and model.spec.weights is not None:
+        variables.add(model.spec.weights)
     grouping: set[str] = set()
     if level == "subject":
         grouping |= {column for group in model.groups for column in group.columns}
+    if level == "subject" or interval in ("subject", "observation"):
         variables = variables.union(*(design.variables for _, design in model.random))
         if model.spec.residual is not None and model.spec.residual.time is not None:
             variables.add(model.spec.residual.time)
@@ -76,26 +103,46 @@ def _read(solution: Solution, new: Any, level: str) -> Table:
     return read(new, sorted(variables), sorted(grouping), categories)
 
 
-def _subject_part(fit: Fit, table: Table) -> np.ndarray:
+def _units(solution: Solution, table: Table) -> np.ndarray:
+    """(levels, n) unit of each level that a row belongs to, -1 for one that the model does not know."""
+    units = np.full((len(solution.model.groups), table.n), -1)
+    for level, group in enumerate(solution.model.groups):
+        place = {name: index for index, name in enumerate(unit_names(solution, level))}
+        factor = combined(table, group.columns)
+        units[level] = np.array([place.get(name, -1) for name in factor.levels], dtype=int)[factor.codes]
+    return units
+
+
+def _random_columns(solution: Solution, table: Table) -> list[np.ndarray]:
+    """Columns of Z."""
+    return [column for _, design in solution.model.random for column in design.columns(table)]
+
+
+def _weights(solution: Solution, table: Table, interval: str) -> np.ndarray:
+    """Prior weights : (n,) of the new rows, 1 where they do not matter."""
+    name = solution.model.spec.weights
+    if name is None or interval != "observation":
+        return np.ones(table.n)
+    weights = table.columns[name]
+    if not isinstance(weights, np.ndarray) or weights.min(initial=1.0) <= 0:
+        raise DataError(f"The prior weights {name!r} of the rows to predict must be positive numbers.")
+    return weights
+
+
+def _subject_part(fit: Fit, table: Table, units: np.ndarray) -> np.ndarray:
     """Z b^ + e^ of each row; 0 for unknown subjects."""
-    solution = fit.solution
-    model = solution.model
+    solution, model = fit.solution, fit.solution.model
     result = np.zeros(table.n)
     if not model.groups:
         return result
-    designs = [design.columns(table) for _, design in model.random]
-    Z = [column for columns in designs for column in columns]
-    known = np.full(table.n, -1)
-    for level, group in enumerate(model.groups):
-        place = {name: index for index, name in enumerate(unit_names(solution, level))}
-        factor = combined(table, group.columns)
-        known = np.array([place.get(name, -1) for name in factor.levels], dtype=int)[factor.codes]
+    Z = _random_columns(solution, table)
+    for level, known in enumerate(units):
         mine = np.flatnonzero(known >= 0)
         for column, effect in zip(Z[model.columns(level)], fit.blups[level].effects, strict=True):
             result[mine] += column[mine] * effect[known[mine]]
     if model.spec.residual is not None:
-        mine = np.flatnonzero(known >= 0)
-        result[mine] += _carried(fit, table, known, mine)
+        mine = np.flatnonzero(units[-1] >= 0)
+        result[mine] += _carried(fit, table, units[-1], mine)
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +12,12 @@ import numpy as np
 
 from lmmcore import frames, summary
 from lmmcore.blups import Blups, blups
+from lmmcore.inference.contrasts import Contrast, contrast
 from lmmcore.inference.criteria import Convention, Information, information
+from lmmcore.inference.wald import DfMethod
 from lmmcore.likelihood.certificate import Certificate
 from lmmcore.prediction import predict
 from lmmcore.solution import Solution
-
-DfMethod = Literal["satterthwaite", "residual", "asymptotic"]
 
 
 @dataclass(frozen=True)
@@ -158,8 +159,20 @@ class Fit:
         self, effects: Literal["fixed"] = "fixed", df: DfMethod = "satterthwaite", conf_level: float = 0.95
     ) -> Any:
         """Frame in broom.mixed's columns: effect, group, term, estimate, std_error, statistic, df, p_value,
-        conf_low, conf_high. df : "satterthwaite", "residual" (n - p) or "asymptotic" (infinite)."""
+        conf_low, conf_high. df : "satterthwaite", "kenward-roger" (adjusts the standard errors too; REML
+        only), "residual" (n - p) or "asymptotic" (infinite)."""
         return frames.tidy(self.solution, effects, df, conf_level)
+
+    def contrast(
+        self,
+        L: Contrast | Sequence[Mapping[str, float]],
+        rhs: float | Sequence[float] = 0.0,
+        df: DfMethod = "satterthwaite",
+        conf_level: float = 0.95,
+    ) -> Any:
+        """Frame of one row: the t test of one contrast, {term: weight} or (p,), or the joint F test of
+        several; see lmmcore.inference.contrasts."""
+        return contrast(self.solution, L, rhs, df, conf_level)
 
     def glance(self) -> Any:
         """Frame of one row: the fit at a glance; n_bic and n_aicc say which n the criteria used."""
@@ -174,10 +187,12 @@ class Fit:
         self,
         new: Any,
         level: Literal["population", "subject"] = "population",
-        interval: Literal["mean"] | None = None,
+        interval: Literal["mean", "subject", "observation"] | None = None,
         conf_level: float = 0.95,
     ) -> Any:
-        """Frame: prediction (and conf_low, conf_high of the mean) for new rows; see lmmcore.prediction."""
+        """Frame: prediction for new rows, and for an interval std_error, df, conf_low, conf_high, of the
+        population's mean, of a (known or new) subject's expected response, or of a single response;
+        lmmcore.prediction.INTERVALS says which uncertainty each holds."""
         return predict(self, new, level, interval, conf_level)
 
     def save(self, path: str | Path) -> None:

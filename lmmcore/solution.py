@@ -21,7 +21,7 @@ ZERO = 1e-10
 SMALL = 1e-3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Solution:
     """Estimates of a model, in the user's units.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lmmcore.frames import degrees_of_freedom
+from lmmcore.inference.wald import linear_estimates
 
 if TYPE_CHECKING:
     from lmmcore.result import Fit
@@ -58,15 +58,12 @@ def _random(fit: Fit) -> list[str]:
 
 
 def _fixed(fit: Fit) -> list[str]:
-    from scipy.special import stdtr
-
-    solution = fit.solution
-    df = degrees_of_freedom(solution, np.eye(len(solution.beta)), "satterthwaite")
+    found = linear_estimates(fit.solution, np.eye(len(fit.solution.beta)), "satterthwaite")
+    statistic, p_value = found.statistics()
     rows = [["term", "estimate", "std. error", "df", "t", "p"]]
-    for (term, estimate), se, freedom in zip(fit.beta.items(), fit.se.values(), df, strict=True):
-        t = estimate / se
-        p = 2 * stdtr(min(freedom, 1e300), -abs(t))
-        rows.append([term, f"{estimate:.5g}", f"{se:.4g}", f"{freedom:.2f}", f"{t:.3f}", f"{p:.4g}"])
+    columns = (fit.terms, found.estimate, found.se, found.df, statistic, p_value)
+    for term, estimate, se, df, t, p in zip(*columns, strict=True):
+        rows.append([term, f"{estimate:.5g}", f"{se:.4g}", f"{df:.2f}", f"{t:.3f}", f"{p:.4g}"])
     return _aligned(rows, left=1)
 
 

@@ -37,15 +37,12 @@ def bound(formula, residual, method, frame, variance=None, weights=None):
     return build(Specification(parsed, method, residual, variance, weights, None, None), table)
 
 
-def dense_deviance(model, objective, theta):
-    """-2 log likelihood with V written out, in the user's coordinates."""
-    rows, rotation = model.rows, model.coordinates.random
-    psi = rotation @ blockwise(objective.psis(theta)) @ rotation.T
-    n = len(rows.y)
+def dense_covariance(model, psi, natural):
+    """V / sigma^2 : (n, n) of the sorted rows; psi : (q, q) and natural in the user's terms."""
+    rows, n = model.rows, model.n
     innermost = rows.units[-1]
     V = np.eye(n)
     if model.structure is not None:
-        natural = model.structure.natural(theta[objective.residual])
         for who in np.unique(innermost.subject):
             mine = np.flatnonzero(innermost.subject == who)
             V[np.ix_(mine, mine)] = model.structure.covariance(natural, mine)
@@ -57,6 +54,15 @@ def dense_deviance(model, objective, theta):
             Z = np.column_stack(rows.Z[columns])
             same = unit.subject[:, None] == unit.subject[None, :]
             V += np.where(same, Z @ psi[columns, columns] @ Z.T, 0)
+    return V
+
+
+def dense_deviance(model, objective, theta):
+    """-2 log likelihood with V written out, in the user's coordinates."""
+    rows, rotation, n = model.rows, model.coordinates.random, model.n
+    psi = rotation @ blockwise(objective.psis(theta)) @ rotation.T
+    natural = None if model.structure is None else model.structure.natural(theta[objective.residual])
+    V = dense_covariance(model, psi, natural)
     X = np.column_stack(rows.X)
     inverse = np.linalg.inv(V)
     gram = X.T @ inverse @ X

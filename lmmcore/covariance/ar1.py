@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmmcore.covariance.residual import NewRows
+from lmmcore.covariance.dense import DenseResidual
+from lmmcore.covariance.residual import NewRows, WrittenOut
 from lmmcore.errors import DataError
 from lmmcore.moments.dense import Matrices
 from lmmcore.moments.serial import Combination, Gaps, SerialMoments, find_gaps, serial_moments
@@ -74,6 +75,15 @@ class BoundAR1:
     def moments(self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray]) -> SerialMoments:
         """Three fixed matrices a gap, combined anew at each correlation."""
         return serial_moments(Z, XY, self.rows, self.gaps, self.combination)
+
+    @property
+    def written_out(self) -> WrittenOut:
+        """R as a matrix."""
+        return DenseResidual(self.law, self.rows).written_out
+
+    def new_marks(self, new: NewRows) -> np.ndarray:
+        """(a, 1) times."""
+        return new.times[:, None]
 
     def combination(self, z: np.ndarray) -> Combination:
         """Coefficients of F, C_d, K_d + K_d', P_d (lmmcore.moments.serial) as functions of z : (1,)."""
@@ -175,8 +185,13 @@ class AR1Law:
 
 
 def power(base: float, exponents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """base^d and its first two derivatives by the base, for whole d >= 1, also at 0."""
+    """base^d and its first two derivatives by the base, also at 0, for d >= 1 whole.
+
+    Between whole numbers a negative base keeps the sign of the nearest one.
+    """
     d = exponents
-    first = d * base ** (d - 1)
-    second = np.where(d > 1, d * (d - 1) * base ** np.maximum(d - 2, 0), 0.0)
-    return base**d, first, second
+    size, sign = abs(base), np.where((base < 0) & (np.round(d) % 2 == 1), -1.0, 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first = sign * np.sign(base or 1.0) * d * size ** (d - 1)
+        second = np.where(d == 1, 0.0, sign * d * (d - 1) * size ** (d - 2))
+    return sign * size**d, first, second

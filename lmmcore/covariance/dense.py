@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmmcore.covariance.residual import Law, NewRows
-from lmmcore.moments.dense import DenseMoments, dense_moments
+from lmmcore.covariance.residual import Law, NewRows, WrittenOut
+from lmmcore.moments.dense import DenseMoments, Matrices, dense_moments
 from lmmcore.moments.subjects import SortedRows
 
 
@@ -35,10 +35,20 @@ class DenseResidual:
 
     def moments(self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray]) -> DenseMoments:
         """R of each set of times, inverted at each evaluation."""
-        times = self.rows.times[:, None]
-        return dense_moments(
-            Z, XY, self.rows, times, lambda phi, marks: self.law.matrices(phi, marks[..., 0])
-        )
+        return dense_moments(Z, XY, self.rows, self.rows.times[:, None], self._matrices)
+
+    @property
+    def written_out(self) -> WrittenOut:
+        """R as a matrix."""
+        return WrittenOut(self.rows.times[:, None], self._matrices)
+
+    def new_marks(self, new: NewRows) -> np.ndarray:
+        """(a, 1) times."""
+        return new.times[:, None]
+
+    def _matrices(self, z: np.ndarray, marks: np.ndarray) -> Matrices:
+        """R : (c, n, n) and its derivatives at marks : (c, n, 1)."""
+        return self.law.matrices(z, marks[..., 0])
 
     def natural(self, z: np.ndarray) -> np.ndarray:
         """Parameters on their natural scale."""

@@ -148,6 +148,29 @@ class RandomCovariance:
         unchanged = all(new is old for new, old in zip(blocks, self.blocks, strict=True))
         return self if unchanged else RandomCovariance(blocks)
 
+    @cached_property
+    def linear(self) -> LinearCovariance:
+        """The same blocks with Psi itself as the parameter."""
+        return LinearCovariance(self.blocks)
+
+
+class LinearCovariance(RandomCovariance):
+    """Derivatives by Psi instead of Lambda: by its free entries, or the variances along fixed projections.
+
+    Each parameter of Lambda has one counterpart, so that places in theta stay as they are. A zero variance is
+    a point like any other here, which Lambda's derivative (0 at 0) cannot see.
+    """
+
+    def first(self, factor: np.ndarray) -> np.ndarray:
+        """Constant directions : (m, q, q): F where the coefficient F is symmetric, F + F' elsewhere."""
+        across = np.any(self._units != self._units.transpose(0, 2, 1), axis=(1, 2))
+        return self._units + np.where(across[:, None, None], self._units.transpose(0, 2, 1), 0.0)
+
+    @property
+    def second(self) -> np.ndarray:
+        """0 : (m, m, q, q)."""
+        return np.zeros((self.size, self.size, self.q, self.q))
+
 
 def semidefinite_cholesky(matrix: np.ndarray) -> np.ndarray:
     """Lower factor of a positive semidefinite matrix; a pivot at rounding level gives a zero column."""

@@ -7,7 +7,7 @@ wherever it is passed as `residual=`, nothing has to be registered.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,6 +39,14 @@ class NewRows:
 
     times: np.ndarray
     marks: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class WrittenOut:
+    """R as a function of marks : (n, d) of the sorted rows; matrices(z, marks : (c, n, d)) of c units."""
+
+    marks: np.ndarray
+    matrices: Callable[[np.ndarray, np.ndarray], Matrices]
 
 
 class Law(Protocol):
@@ -92,6 +100,13 @@ class BoundResidual(Protocol):
 
     def moments(self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray]) -> ResidualMoments:
         """Moments of sorted columns (n,) of Z and [X y]."""
+
+    @property
+    def written_out(self) -> WrittenOut:
+        """R as a matrix."""
+
+    def new_marks(self, new: NewRows) -> np.ndarray:
+        """(a, d) what R of further measurements depends on, as in written_out."""
 
     def natural(self, z: np.ndarray) -> np.ndarray:
         """Parameters on their natural scale."""

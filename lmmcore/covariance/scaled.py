@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmmcore.covariance.residual import Law, NewRows, ResidualMoments
+from lmmcore.covariance.residual import Law, NewRows, ResidualMoments, WrittenOut
 from lmmcore.covariance.variance import BoundVariance
 from lmmcore.moments.dense import Matrices, dense_moments
 from lmmcore.moments.diagonal import DiagonalMoments
@@ -50,14 +50,27 @@ class ScaledResidual:
         if self.law is None:
             U = np.column_stack([*Z, *XY])
             return DiagonalMoments(U, len(Z), self.variance.slopes(self.marks), self.rows)
-        marks = np.column_stack([self.rows.times, self.marks])
-        return dense_moments(Z, XY, self.rows, marks, self._matrices)
+        return dense_moments(Z, XY, self.rows, self.written_out.marks, self._matrices)
+
+    @property
+    def written_out(self) -> WrittenOut:
+        """R as a matrix."""
+        return WrittenOut(self.new_marks(NewRows(self.rows.times, self.marks)), self._matrices)
+
+    def new_marks(self, new: NewRows) -> np.ndarray:
+        """(a, 2): times, which matter to a correlation only, and marks of the variance."""
+        assert new.marks is not None
+        times = np.zeros(len(new.marks)) if self.law is None else new.times
+        return np.column_stack([times, new.marks])
 
     def _matrices(self, z: np.ndarray, marks: np.ndarray) -> Matrices:
         """R : (c, n, n) and its derivatives at marks : (c, n, 2), times and marks of the variance."""
-        assert self.law is not None
-        k = self._split
-        inner = self.law.matrices(z[:k], marks[..., 0])
+        k, (c, n) = self._split, marks.shape[:2]
+        if self.law is None:
+            one = np.broadcast_to(np.eye(n), (c, n, n))
+            inner = Matrices(one, np.zeros((0, c, n, n)), np.zeros((0, 0, c, n, n)))
+        else:
+            inner = self.law.matrices(z[:k], marks[..., 0])
         slopes = self.variance.slopes(marks[..., 1])  # (v, c, n)
         sd = np.exp(np.tensordot(z[k:], slopes, axes=1))
         scale = sd[:, :, None] * sd[:, None, :]

@@ -46,6 +46,17 @@ class Value:
 
 
 @dataclass(frozen=True)
+class Slopes:
+    """Derivatives of log|V| + <W, G>. first : (m,); second : (m, m); gram : (m, p+1, p+1), those of G;
+    cones : derivative by the covariance matrix of each level, outermost first."""
+
+    first: np.ndarray
+    second: np.ndarray
+    gram: np.ndarray
+    cones: tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """The deviance with its derivatives at theta : (m,): parameters of Psi, of inner levels, of R.
 
@@ -155,31 +166,39 @@ class Objective:
         if found is None:
             return None
         cells, value = found
+        best = value.profile
+        found_by = self.slopes(theta, cells, value.level, best.weight)
+        N = best.root.T @ found_by.gram @ best.root
+        hessian = found_by.second - np.einsum("cd,icd,jcd->ij", best.omega, N, N)
+        return Evaluation(theta, value, found_by.first, hessian, found_by.gram, found_by.cones)
+
+    def slopes(self, theta: np.ndarray, cells: Subjects | Patterns, level: Level, W: np.ndarray) -> Slopes:
+        """Derivatives of log|V| + <W, G> for a fixed W : (p+1, p+1).
+
+        cells, level : moments of the outermost units and their level at theta.
+        """
         m, split = len(theta), self.split
-        best, level = value.profile, value.level
         r = len(cells.S)
-        gradient, hessian, gram_first = np.zeros(m), np.zeros((m, m)), np.zeros((m, r, r))
+        first, second, gram = np.zeros(m), np.zeros((m, m)), np.zeros((m, r, r))
         projection = cells.project(level.M)
-        own = own_derivatives(self.covariance, level, cells, projection, best.weight)
-        gradient[:split], hessian[:split, :split] = own.gradient, own.hessian
-        gram_first[:split] = -projection.forms(self.covariance.first(level.factor))
+        own = own_derivatives(self.covariance, level, cells, projection, W)
+        first[:split], second[:split, :split] = own.gradient, own.hessian
+        gram[:split] = -projection.forms(self.covariance.first(level.factor))
         cones = [own.cone]
         if isinstance(projection, SubjectProjection) and not isinstance(self.moments, Subjects | Patterns):
-            phi, W, U = theta[split:], best.weight, projection.U
+            phi, U = theta[split:], projection.U
             h = np.einsum("ab,rbn->ran", level.psi, U)
-            first = self.moments.first(phi)
-            for row, moment in enumerate(first, start=split):
-                gram_first[row] = moment.S[:, :, 0] - gram_derivative(moment, h).sum(axis=2)
-                gradient[row] = log_det_derivative(moment, level.H) + (W * gram_first[row]).sum()
+            below = self.moments.first(phi)
+            for row, moment in enumerate(below, start=split):
+                gram[row] = moment.S[:, :, 0] - gram_derivative(moment, h).sum(axis=2)
+                first[row] = log_det_derivative(moment, level.H) + (W * gram[row]).sum()
             weights = weights_below(level, h, W, W[:, :, None])
-            mixed, both = cross_derivatives(self.covariance, level, U, h, W, first)
-            hessian[:split, split:], hessian[split:, :split] = mixed, mixed.T
-            hessian[split:, split:] = both + self.moments.curvature(phi, weights)
+            mixed, both = cross_derivatives(self.covariance, level, U, h, W, below)
+            second[:split, split:], second[split:, :split] = mixed, mixed.T
+            second[split:, split:] = both + self.moments.curvature(phi, weights)
             if isinstance(self.moments, NestedMoments):
                 cones += self.moments.cones(phi, weights)
-        N = best.root.T @ gram_first @ best.root
-        hessian -= np.einsum("cd,icd,jcd->ij", best.omega, N, N)
-        return Evaluation(theta, value, gradient, hessian, gram_first, tuple(cones))
+        return Slopes(first, second, gram, tuple(cones))
 
 
 def lambda_columns(objective: Objective) -> list[list[int]]:

@@ -34,6 +34,18 @@ class Matrices:
     second: np.ndarray
 
 
+def without_second(
+    matrices: Callable[[np.ndarray, np.ndarray], Matrices],
+) -> Callable[[np.ndarray, np.ndarray], Matrices]:
+    """The same R with second derivatives of 0."""
+
+    def changed(phi: np.ndarray, marks: np.ndarray) -> Matrices:
+        found = matrices(phi, marks)
+        return Matrices(found.value, found.first, np.zeros((len(phi), len(phi), 1, 1, 1)))
+
+    return changed
+
+
 @dataclass(frozen=True)
 class Batch:
     """c cells of s subjects with n rows each.

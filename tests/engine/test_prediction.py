@@ -85,7 +85,9 @@ def test_interval_of_the_mean():
     for ours, theirs in (("prediction", "estimate"), ("conf_low", "conf_low"), ("conf_high", "conf_high")):
         assert at_zero[ours] == pytest.approx(row[theirs], rel=1e-9)
     with pytest.raises(ValueError, match="interval"):
-        fit.predict(pl.DataFrame({"t": [0.0]}), interval="observation")
+        fit.predict(pl.DataFrame({"t": [0.0]}), interval="tolerance")
+    with pytest.raises(ValueError, match="belongs to level='population'"):
+        fit.predict(pl.DataFrame({"t": [0.0], "id": ["s1"]}), level="subject", interval="mean")
 
 
 def test_missing_values_and_unknown_levels():

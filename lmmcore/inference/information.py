@@ -1,0 +1,114 @@
+"""What the data say about the covariance parameters, and what not knowing them does to beta^.
+
+Everything follows from second derivatives of log|V| and of G = X'V^-1X taken as if V were linear in its
+parameters, V_rs = 0: then, with W a weight,
+
+    log|V|_rs + <W, G_rs> = -tr(V^-1 V_r V^-1 V_s) + <W, Q_rs + Q_sr>,   Q_rs = X'V^-1 V_r V^-1 V_s V^-1 X
+
+so that one evaluation of the likelihood's second derivatives with W = Phi = (X'V^-1X)^-1 gives the expected
+information of REML, and one with each unit matrix for W gives the Q_rs of Kenward & Roger (1997). V is linear
+in the entries of each Psi and in an unstructured R; another R is taken by its tangent, which makes the
+results independent of how R is parameterised (the "linear" variant of Kenward & Roger's method).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmmcore.assembly import linear_moments
+from lmmcore.errors import FitError
+from lmmcore.likelihood.level import level_at
+from lmmcore.likelihood.objective import Objective
+from lmmcore.memory import remembered
+from lmmcore.solution import Solution
+
+# Scaled eigenvalue of the information below which the data do not determine the covariance parameters.
+SINGULAR = 1e-12
+
+
+@dataclass(frozen=True)
+class CovarianceInformation:
+    """Parameters: m of the covariance relative to sigma^2 (entries of Psi, then those of R), log sigma^2.
+
+    covariance : (m+1, m+1), 2 tr(P V_r P V_s)^-1, of their REML estimates.
+    gram : (m+1, p, p), the derivatives of X'V^-1X.
+    drift : (m+1, p), the derivatives of beta^.
+    unscaled : (p, p), Phi = (X'V^-1X)^-1.
+    excess : (p, p), Kenward & Roger's sum_rs W_rs (Q_rs - G_r Phi G_s), relative to sigma^2.
+    All in the model's own coordinates of beta.
+    """
+
+    covariance: np.ndarray
+    gram: np.ndarray
+    drift: np.ndarray
+    unscaled: np.ndarray
+    excess: np.ndarray
+
+
+@remembered
+def covariance_information(solution: Solution) -> CovarianceInformation:
+    """Expected information at the estimate, zero variances counted as parameters like any other.
+
+    Raises FitError where the data do not determine the covariance parameters.
+    """
+    model = solution.model
+    p = model.p
+    optimum = solution.optimum
+    theta = np.concatenate([*_lambda(solution), optimum.evaluation.theta[optimum.objective.residual]])
+    objective = Objective(model.covariances[0].linear, linear_moments(model), model.n, True)
+    cells = objective.subjects(theta)
+    level = level_at(objective.covariance.factor(theta[: objective.split]), cells)
+    phi = optimum.evaluation.value.profile.unscaled
+
+    def slopes(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        W = np.zeros((p + 1, p + 1))
+        W[:p, :p] = weight
+        found = objective.slopes(theta, cells, level, W)
+        return found.first, found.second, found.gram
+
+    first, second, whole = slopes(phi)
+    m = len(first)
+    gram = whole[:, :p, :p]
+    drift = np.zeros((m + 1, p))
+    drift[:m] = (whole[:, :p, p] - gram @ optimum.evaluation.value.profile.beta) @ phi
+    information = np.empty((m + 1, m + 1))
+    turned = phi @ gram
+    information[:m, :m] = np.einsum("rab,sba->rs", turned, turned) - second
+    information[:m, m] = information[m, :m] = first
+    information[m, m] = model.n - p
+    covariance = 2 * _inverse(information)
+    W = covariance[:m, :m]
+
+    plain = float((W * slopes(np.zeros((p, p)))[1]).sum())
+    excess = np.empty((p, p))
+    for a in range(p):
+        for b in range(a + 1):
+            unit = np.zeros((p, p))
+            unit[a, b] += 0.5
+            unit[b, a] += 0.5
+            excess[a, b] = excess[b, a] = (float((W * slopes(unit)[1]).sum()) - plain) / 2
+    excess -= np.einsum("rs,rab,bc,scd->ad", W, gram, phi, gram, optimize=True)
+    gram = np.concatenate([gram, -np.linalg.inv(phi)[None]])
+    return CovarianceInformation(covariance, gram, drift, phi, excess)
+
+
+def _lambda(solution: Solution) -> list[np.ndarray]:
+    """Lambda's parameters of each level in the model's first pivot order."""
+    psis = solution.optimum.objective.psis(solution.optimum.evaluation.theta)
+    return [
+        covariance.parameters(psi) for covariance, psi in zip(solution.model.covariances, psis, strict=True)
+    ]
+
+
+def _inverse(information: np.ndarray) -> np.ndarray:
+    scale = 1 / np.sqrt(np.maximum(np.diag(information), np.finfo(float).tiny))
+    values, vectors = np.linalg.eigh(information * np.outer(scale, scale))
+    if values[0] < SINGULAR:
+        raise FitError(
+            "The data do not determine the covariance parameters, so that no small-sample correction can be "
+            "computed; fit a simpler covariance, or use df='residual'."
+        )
+    turned = vectors * scale[:, None]
+    return np.asarray((turned / values) @ turned.T)
