@@ -12,6 +12,7 @@ from lmmcore.errors import DataError, FitError, FormulaError, LmmError
 from lmmcore.fit import fit
 from lmmcore.gls import Gls, gls
 from lmmcore.inference.compare import Comparison, compare
+from lmmcore.inference.fixed_comparison import compare_fixed
 from lmmcore.result import Fit
 from lmmcore.saved import load
 
@@ -38,6 +39,7 @@ __all__ = [
     "TwoStage",
     "Unstructured",
     "compare",
+    "compare_fixed",
     "fit",
     "fit_each",
     "gls",

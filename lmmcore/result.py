@@ -12,6 +12,7 @@ import numpy as np
 
 from lmmcore import frames, summary
 from lmmcore.blups import Blups, blups
+from lmmcore.inference.boundary_df import DfConflict, df_conflict
 from lmmcore.inference.contrasts import Contrast, contrast
 from lmmcore.inference.criteria import Convention, Information, information
 from lmmcore.inference.wald import DfMethod
@@ -141,6 +142,11 @@ class Fit:
     def certificate(self) -> Certificate:
         """Convergence, in facts and one sentence."""
         return self.solution.certificate
+
+    @cached_property
+    def df_conflict(self) -> DfConflict | None:
+        """Degrees of freedom with the zero variances held at 0, and counted as estimated; None if none is."""
+        return df_conflict(self.solution)
 
     @cached_property
     def blups(self) -> list[Blups]:

@@ -21,7 +21,8 @@ def text(fit: Fit) -> str:
     residual = model.spec.residual
     if residual is not None:
         shown = ", ".join(f"{name} = {value:.4g}" for name, value in fit.residual_parameters.items())
-        lines.append(f"Residuals: {residual.type.upper()} over {residual.time} ({shown})")
+        over = "" if residual.time is None else f" over {residual.time}"
+        lines.append(f"Residuals: {type(residual).__name__}{over} ({shown})")
     groups = ", ".join(f"{name} {size}" for name, size in fit.groups.items())
     lines.append(f"Rows: {fit.nobs}" + (f"; groups: {groups}" if groups else ""))
     dropped = sum(fit.rows_dropped.values())
@@ -37,7 +38,11 @@ def text(fit: Fit) -> str:
         "",
         "Random effects:",
     ]
-    return "\n".join([*lines, *_random(fit), "", "Fixed effects (Satterthwaite):", *_fixed(fit)])
+    lines += [*_random(fit), "", "Fixed effects (Satterthwaite):", *_fixed(fit)]
+    conflict = fit.df_conflict
+    if conflict is not None and conflict.sentence is not None:
+        lines += ["", conflict.sentence]
+    return "\n".join(lines)
 
 
 def _random(fit: Fit) -> list[str]:
