@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lmmcore.assembly import assemble, centred_columns
+from lmmcore.assembly import Assembly, centred_columns
 from lmmcore.covariance.random import Block, RandomCovariance
 from lmmcore.covariance.residual import BoundResidual
 from lmmcore.covariance.scaled import ScaledResidual
@@ -45,8 +45,8 @@ def build(spec: Specification, table: Table, fitted: np.ndarray | None = None) -
     _check_variation(centred, rows.y, formula)
     structure = _structure(spec, table, rows, fitted)
     tries = [] if structure is None else structure.starts(centred.y)
+    assembly = Assembly.of(rows, centred, blocks, covariances)
     make = None if structure is None else structure.moments
-    moments, cells, coordinates = assemble(rows, centred, blocks, covariances, make)
     return Model(
         spec,
         table,
@@ -56,11 +56,12 @@ def build(spec: Specification, table: Table, fitted: np.ndarray | None = None) -
         blocks,
         covariances,
         rows,
-        coordinates,
-        moments,
-        cells,
+        assembly.coordinates,
+        assembly.cells,
         structure,
         tries,
+        None if structure is None else assembly.grid(structure.written_out),
+        lambda: assembly.moments(make),
     )
 
 

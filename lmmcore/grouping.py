@@ -34,7 +34,7 @@ def outermost_first(table: Table, groups: Sequence[tuple[str, ...]]) -> tuple[Gr
     Raises FormulaError for factors that are crossed.
     """
     found = [Group(columns, combined(table, columns)) for columns in groups]
-    found.sort(key=lambda group: len(group.factor.levels))
+    found.sort(key=lambda group: group.factor.size)
     for outer, inner in zip(found, found[1:], strict=False):
         if not _nested(inner.factor, outer.factor):
             raise FormulaError(
@@ -53,7 +53,7 @@ def combined(table: Table, columns: tuple[str, ...]) -> Factor:
 
 def _nested(inner: Factor, outer: Factor) -> bool:
     """Whether each level of inner occurs with one level of outer only."""
-    of = np.full(len(inner.levels), -1)
+    of = np.full(inner.size, -1)
     of[inner.codes] = outer.codes
     return bool(np.all(of[inner.codes] == outer.codes))
 

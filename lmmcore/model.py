@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from lmmcore.formula.design import Design
 from lmmcore.formula.parse import Formula, RandomTerm
 from lmmcore.grouping import Group
 from lmmcore.likelihood.coordinates import Coordinates
+from lmmcore.moments.grid import Grid
 from lmmcore.moments.subjects import SortedRows, Subjects
 
 
@@ -87,7 +88,8 @@ class Model:
 
     groups : grouping factors, outermost first; random : the random terms, in that order; covariances :
     structure of Psi of each level; cells : moments of each level's units as if rows were independent;
-    structure : the residual structure, bound; tries : values of its parameters to start from.
+    structure : the residual structure, bound; tries : values of its parameters to start from; grid : the data
+    summed by pattern of visits, where there is a residual structure and a grid; make_moments : see moments.
     """
 
     spec: Specification
@@ -99,10 +101,16 @@ class Model:
     covariances: tuple[RandomCovariance, ...]
     rows: Rows
     coordinates: Coordinates
-    moments: Subjects | ResidualMoments
     cells: tuple[Subjects, ...]
     structure: BoundResidual | None
     tries: list[np.ndarray]
+    grid: Grid | None
+    make_moments: Callable[[], Subjects | ResidualMoments]
+
+    @cached_property
+    def moments(self) -> Subjects | ResidualMoments:
+        """The moments of the likelihood, made when they are needed: on a grid they seldom are."""
+        return self.make_moments()
 
     @property
     def n(self) -> int:

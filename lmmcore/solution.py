@@ -9,6 +9,7 @@ import numpy as np
 
 from lmmcore.likelihood.certificate import Certificate, certify
 from lmmcore.likelihood.estimate import estimate, starting_points
+from lmmcore.likelihood.grid import GridObjective
 from lmmcore.likelihood.nested import NestedMoments
 from lmmcore.likelihood.newton import Optimum
 from lmmcore.likelihood.objective import Moments, Objective
@@ -48,7 +49,8 @@ class Solution:
     def cells(self) -> list[Subjects]:
         """Moments of the units of each level at the estimate, outermost first, in the model's coordinates."""
         phi = self.optimum.evaluation.theta[self.optimum.objective.split :]
-        below = self.optimum.objective.moments
+        objective = self.optimum.objective
+        below = self.model.moments if isinstance(objective, GridObjective) else objective.moments
         if isinstance(below, Patterns):
             return list(self.model.cells)
         found = [below if isinstance(below, Subjects) else below.at(phi)]
@@ -121,10 +123,7 @@ def solve(model: Model, near: Solution | None = None) -> Solution:
     near : a solution to start from, of the same model with perhaps fewer residual parameters (the last ones
     missing are started at 0); by default several starts are tried. Raises FitError where no estimate exists.
     """
-    moments: Moments = model.moments
-    if isinstance(moments, Subjects) and model.blocks:
-        moments = grouped(moments)
-    objective = Objective(model.covariances[0], moments, model.n, model.spec.reml)
+    objective = _objective(model)
     starts = (
         starting_points(objective, model.cells, model.tries)
         if near is None
@@ -143,6 +142,18 @@ def solve(model: Model, near: Solution | None = None) -> Solution:
     if model.rows.weights is not None:
         deviance -= float(np.log(model.rows.weights).sum())
     return Solution(model, optimum, beta, vcov, best.sigma2, psi, natural, -deviance / 2)
+
+
+def _objective(model: Model) -> Objective:
+    """The deviance in the cheapest form that the data allow."""
+    covariance, reml = model.covariances[0], model.spec.reml
+    if model.grid is not None:
+        cells = model.cells[0]
+        return GridObjective(covariance, cells, model.n, reml, model.grid, lambda: model.moments)
+    moments: Moments = model.moments
+    if isinstance(moments, Subjects) and model.blocks:
+        moments = grouped(moments)
+    return Objective(covariance, moments, model.n, reml)
 
 
 def _from(near: Solution, objective: Objective, model: Model) -> np.ndarray:

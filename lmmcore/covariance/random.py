@@ -14,7 +14,7 @@ without it a zero first variance leaves a circle of equivalent solutions on whic
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -43,6 +43,10 @@ class Block:
             return [np.eye(m)]
         common = np.full((m, m), 1 / m)
         return [common, np.eye(m) - common] if m > 1 else [common]
+
+    def part(self, matrix: np.ndarray) -> np.ndarray:
+        """The block's rows and columns of a matrix : (q, q)."""
+        return matrix[np.ix_(self.columns, self.columns)]
 
     def parameters(self, psi: np.ndarray) -> np.ndarray:
         """Parameters whose Psi is psi : (m, m) in pivot order, or the nearest of this kind."""
@@ -98,14 +102,7 @@ class RandomCovariance:
     @cached_property
     def _units(self) -> np.ndarray:
         """F : (m, q, q), the coefficient of each parameter in Lambda."""
-        found = []
-        for block in self.blocks:
-            for part in block.units():
-                unit = np.zeros((self.q, self.q))
-                # Rows and columns both follow the pivot order.
-                unit[np.ix_(block.columns, block.columns)] = part
-                found.append(unit)
-        return np.array(found).reshape(len(found), self.q, self.q)
+        return _units(self.blocks)
 
     @property
     def size(self) -> int:
@@ -124,8 +121,7 @@ class RandomCovariance:
     @cached_property
     def second(self) -> np.ndarray:
         """d2 Psi / d theta_i d theta_j = F_i F_j' + F_j F_i' : (m, m, q, q), a constant."""
-        products = np.einsum("iac,jbc->ijab", self._units, self._units)
-        return products + products.transpose(1, 0, 2, 3)
+        return _second(self.blocks)
 
     def factor(self, theta: np.ndarray) -> np.ndarray:
         """Lambda : (q, q) at theta : (m,)."""
@@ -138,7 +134,7 @@ class RandomCovariance:
 
     def parameters(self, psi: np.ndarray) -> np.ndarray:
         """theta : (m,) with Lambda Lambda' = the blocks of psi, which may be singular."""
-        parts = [block.parameters(psi[np.ix_(block.columns, block.columns)]) for block in self.blocks]
+        parts = [block.parameters(block.part(psi)) for block in self.blocks]
         return np.concatenate([np.empty(0), *parts])
 
     def repivoted(self, psi: np.ndarray) -> RandomCovariance:
@@ -152,6 +148,27 @@ class RandomCovariance:
     def linear(self) -> LinearCovariance:
         """The same blocks with Psi itself as the parameter."""
         return LinearCovariance(self.blocks)
+
+
+# A fit of a small data set spends more on these constants than on its data.
+@lru_cache(maxsize=256)
+def _units(blocks: tuple[Block, ...]) -> np.ndarray:
+    q = sum(len(block.columns) for block in blocks)
+    found = []
+    for block in blocks:
+        for part in block.units():
+            unit = np.zeros((q, q))
+            # Rows and columns both follow the pivot order.
+            unit[np.ix_(block.columns, block.columns)] = part
+            found.append(unit)
+    return np.array(found).reshape(len(found), q, q)
+
+
+@lru_cache(maxsize=256)
+def _second(blocks: tuple[Block, ...]) -> np.ndarray:
+    units = _units(blocks)
+    products = np.einsum("iac,jbc->ijab", units, units)
+    return products + products.transpose(1, 0, 2, 3)
 
 
 class LinearCovariance(RandomCovariance):

@@ -47,6 +47,32 @@ class Unstructured:
 
 
 @dataclass(frozen=True)
+class CholeskyMatrices(Matrices):
+    """R = L L' of each cell; the parameters move L[row, column] by slope : (m,). place : (c, n) visits.
+
+    The second derivatives are sparse: there are m^2 n^2 of them, so that they are not written out.
+    """
+
+    lower: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
+    slope: np.ndarray
+    place: np.ndarray
+
+    def bend(self, weight: np.ndarray) -> np.ndarray:
+        """sum of second * weight : (m, m); D_i D_j' + D_j D_i' where columns agree, d2 L = d L in L_kk."""
+        lower, row, column, slope, place = self.lower, self.row, self.column, self.slope, self.place
+        J = len(lower)
+        total = np.zeros((J, J))
+        np.add.at(total, (place[:, :, None], place[:, None, :]), weight)
+        same = column[:, None] == column
+        bent = 2 * np.outer(slope, slope) * np.where(same, total[np.ix_(row, row)], 0.0)
+        curved = 2 * slope * (total @ lower)[row, column]
+        bent[np.diag_indices(len(row))] += np.where(row == column, curved, 0.0)
+        return bent
+
+
+@dataclass(frozen=True)
 class UnstructuredLaw:
     """Covariance between the visits at the times `visits`."""
 
@@ -124,14 +150,19 @@ class UnstructuredLaw:
         D[np.arange(m), row, column] = np.where(row == column, lower[row, column], 1.0)
         first = D @ lower.T
         first = first + first.transpose(0, 2, 1)
-        second = np.einsum("iac,jbc->ijab", D, D)
-        second = second + second.transpose(1, 0, 2, 3)
-        diagonal = np.flatnonzero(row == column)  # d2 L = d L there
-        bent = D[diagonal] @ lower.T
-        second[diagonal, diagonal] += bent + bent.transpose(0, 2, 1)
         place = np.searchsorted(self.visits, times)
         chosen = (place[:, :, None], place[:, None, :])
-        return Matrices((lower @ lower.T)[chosen], first[:, *chosen], second[:, :, *chosen])
+
+        def second() -> np.ndarray:
+            products = np.einsum("iac,jbc->ijab", D, D)
+            products = products + products.transpose(1, 0, 2, 3)
+            diagonal = np.flatnonzero(row == column)  # d2 L = d L there
+            bent = D[diagonal] @ lower.T
+            products[diagonal, diagonal] += bent + bent.transpose(0, 2, 1)
+            return products[:, :, *chosen]
+
+        value, slope = lower @ lower.T, D[np.arange(m), row, column]
+        return CholeskyMatrices(value[chosen], first[:, *chosen], second, lower, row, column, slope, place)
 
     def cross(self, natural: np.ndarray, new: np.ndarray, seen: np.ndarray) -> np.ndarray:
         """Covariance of different measurements : (..., a, b)."""

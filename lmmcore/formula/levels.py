@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import narwhals as nw
@@ -20,27 +21,57 @@ _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
+class Labels:
+    """Text of `count` levels that is written when somebody asks: a million subjects are fitted by number.
+
+    numbers : whether the labels are numbers, which hold no ":".
+    """
+
+    count: int
+    write: Callable[[], Iterable[str]]
+    numbers: bool = False
+
+
+@dataclass(frozen=True)
 class Factor:
-    """A category. codes : (n,) intp, places in levels; every level occurs."""
+    """A category. codes : (n,) intp, places in levels; every level occurs; labels : text of the levels."""
 
     codes: np.ndarray
-    levels: tuple[str, ...]
+    labels: tuple[str, ...] | Labels
+
+    @property
+    def size(self) -> int:
+        """Number of levels."""
+        return self.labels.count if isinstance(self.labels, Labels) else len(self.labels)
+
+    @cached_property
+    def levels(self) -> tuple[str, ...]:
+        """The levels in order."""
+        return tuple(self.labels.write()) if isinstance(self.labels, Labels) else self.labels
 
 
 def interaction(factors: Sequence[Factor]) -> Factor:
     """The combinations of levels that occur, sorted by the first factor, then the second; levels "a:b"."""
-    codes, levels = factors[0].codes, list(factors[0].levels)
+    codes, parts = factors[0].codes, np.arange(factors[0].size)[None]
     for factor in factors[1:]:
-        size = len(factor.levels)
-        codes, combined = compact(codes * size + factor.codes)
-        levels = [f"{levels[value // size]}:{factor.levels[value % size]}" for value in combined.tolist()]
-    if len(set(levels)) < len(levels):
-        twice = Counter(levels).most_common(1)[0][0]
+        codes, combined = compact(codes * factor.size + factor.codes)
+        parts = np.concatenate([parts[:, combined // factor.size], combined[None] % factor.size])
+
+    def write() -> list[str]:
+        columns = [
+            np.array(factor.levels, dtype=object)[part] for factor, part in zip(factors, parts, strict=True)
+        ]
+        return [":".join(names) for names in zip(*columns, strict=True)]
+
+    numbers = all(isinstance(factor.labels, Labels) and factor.labels.numbers for factor in factors)
+    result = Factor(codes, Labels(parts.shape[1], write, numbers))
+    if not numbers and len(set(result.levels)) < result.size:
+        twice = Counter(result.levels).most_common(1)[0][0]
         raise DataError(
             f"Two combinations of the grouping columns are both written {twice!r}, because a level holds "
             "':'; replace the ':' in the data."
         )
-    return Factor(codes, tuple(levels))
+    return result
 
 
 def level_text(value: Any) -> str:
@@ -59,8 +90,9 @@ def category(
     numbers.
     """
     codes, values, declared = _encoded(series)
-    absent = codes < 0
-    where = absent if absent.any() else None
+    where = codes < 0 if len(codes) and codes.min() < 0 else None
+    if listed is None and isinstance(values, np.ndarray):  # whole numbers in order
+        return Factor(codes, _numbered(values)), where
     texts = [level_text(value) for value in values]
     if listed is not None:
         return _listed(name, codes, texts, [level_text(value) for value in listed]), where
@@ -68,6 +100,10 @@ def category(
         values = [int(text) for text in texts]
     order = range(len(values)) if declared else sorted(range(len(values)), key=values.__getitem__)
     return _ordered(codes, texts, order), where
+
+
+def _numbered(values: np.ndarray) -> Labels:
+    return Labels(len(values), lambda: map(str, values.tolist()), numbers=True)
 
 
 def _listed(name: str, codes: np.ndarray, texts: list[str], levels: list[str]) -> Factor:
@@ -93,8 +129,10 @@ def _ordered(codes: np.ndarray, texts: list[str], order: Iterable[int]) -> Facto
     return Factor(place[codes], tuple(texts[index] for index in order))
 
 
-def _encoded(series: nw.Series[Any]) -> tuple[np.ndarray, list[Any], bool]:
-    """codes (n,), -1 where missing; the distinct values they number; whether in a declared order."""
+def _encoded(series: nw.Series[Any]) -> tuple[np.ndarray, list[Any] | np.ndarray, bool]:
+    """codes (n,), -1 where missing; the distinct values they number; whether in a declared order.
+
+    Whole numbers come as an array, sorted."""
     dtype = series.dtype
     if dtype.is_integer() or dtype == nw.Boolean:
         return *_encoded_integers(series, dtype == nw.Boolean), False
@@ -120,7 +158,7 @@ def _encoded(series: nw.Series[Any]) -> tuple[np.ndarray, list[Any], bool]:
     return codes, list(place), False
 
 
-def _encoded_integers(series: nw.Series[Any], boolean: bool) -> tuple[np.ndarray, list[Any]]:
+def _encoded_integers(series: nw.Series[Any], boolean: bool) -> tuple[np.ndarray, list[Any] | np.ndarray]:
     absent = series.is_null().to_numpy() if series.null_count() else None
     filled = series if absent is None else series.fill_null(False if boolean else 0)
     values = np.asarray(filled.to_numpy())
@@ -134,8 +172,8 @@ def _encoded_integers(series: nw.Series[Any], boolean: bool) -> tuple[np.ndarray
     if absent is not None:
         codes = np.where(absent, -1, codes)
     codes, present = compact(codes)
-    known = (present + lowest if distinct is None else distinct[present]).tolist()
-    return codes, [bool(value) for value in known] if boolean else known
+    known = present + lowest if distinct is None else distinct[present]
+    return codes, [bool(value) for value in known.tolist()] if boolean else known
 
 
 def _encoded_polars(series: nw.Series[Any]) -> tuple[np.ndarray, list[str], bool]:
@@ -186,4 +224,8 @@ def compact(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def kept_rows(factor: Factor, kept: np.ndarray) -> Factor:
     """The factor in some rows; levels that do not occur there go."""
     codes, present = compact(factor.codes[kept])
-    return Factor(codes, tuple(factor.levels[index] for index in present))
+    labels, places = factor.labels, present.tolist()
+    if isinstance(labels, Labels):
+        levels = lambda: [factor.levels[index] for index in places]  # noqa: E731
+        return Factor(codes, Labels(len(places), levels, labels.numbers))
+    return Factor(codes, tuple(labels[index] for index in places))

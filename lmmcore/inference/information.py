@@ -13,14 +13,16 @@ results independent of how R is parameterised (the "linear" variant of Kenward &
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from lmmcore.assembly import linear_moments
+from lmmcore.assembly import linear_objective
 from lmmcore.errors import FitError
 from lmmcore.likelihood.level import level_at
-from lmmcore.likelihood.objective import Objective
+from lmmcore.likelihood.grid import GridObjective
+from lmmcore.likelihood.objective import Objective, Slopes
 from lmmcore.memory import remembered
 from lmmcore.solution import Solution
 
@@ -57,15 +59,13 @@ def covariance_information(solution: Solution) -> CovarianceInformation:
     p = model.p
     optimum = solution.optimum
     theta = np.concatenate([*_lambda(solution), optimum.evaluation.theta[optimum.objective.residual]])
-    objective = Objective(model.covariances[0].linear, linear_moments(model), model.n, True)
-    cells = objective.subjects(theta)
-    level = level_at(objective.covariance.factor(theta[: objective.split]), cells)
+    slopes_at = _slopes_at(linear_objective(model), theta)
     phi = optimum.evaluation.value.profile.unscaled
 
     def slopes(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         W = np.zeros((p + 1, p + 1))
         W[:p, :p] = weight
-        found = objective.slopes(theta, cells, level, W)
+        found = slopes_at(W)
         return found.first, found.second, found.gram
 
     first, second, whole = slopes(phi)
@@ -92,6 +92,17 @@ def covariance_information(solution: Solution) -> CovarianceInformation:
     excess -= np.einsum("rs,rab,bc,scd->ad", W, gram, phi, gram, optimize=True)
     gram = np.concatenate([gram, -np.linalg.inv(phi)[None]])
     return CovarianceInformation(covariance, gram, drift, phi, excess)
+
+
+def _slopes_at(objective: Objective, theta: np.ndarray) -> Callable[[np.ndarray], Slopes]:
+    """Derivatives of log|V| + <W, G> as a function of W."""
+    if isinstance(objective, GridObjective):
+        value = objective.value(theta)
+        assert value is not None  # it is the optimum of the same deviance
+        return lambda W: objective.grid_slopes(theta, value, W)
+    cells = objective.subjects(theta)
+    level = level_at(objective.covariance.factor(theta[: objective.split]), cells)
+    return lambda W: objective.slopes(theta, cells, level, W)
 
 
 def _lambda(solution: Solution) -> list[np.ndarray]:

@@ -89,15 +89,15 @@ def _settle(optimum: Optimum) -> Optimum:
 
 def _escape(optimum: Optimum) -> Optimum | None:
     objective, evaluation = optimum.objective, optimum.evaluation
-    psis = objective.psis(evaluation.theta)
     for place, (level, cone) in enumerate(zip(objective.levels, evaluation.cones, strict=True)):
         for block in level.blocks:
-            part = np.ix_(block.columns, block.columns)
-            slope, steepest = block.steepest(cone[part])
-            if slope > -STEEP * max(1.0, abs(cone[part]).max()):
+            part = block.part(cone)
+            slope, steepest = block.steepest(part)
+            if slope > -STEEP * max(1.0, abs(part).max()):
                 continue
+            psis = objective.psis(evaluation.theta)
             direction = np.zeros_like(cone)
-            direction[part] = steepest
+            direction[np.ix_(block.columns, block.columns)] = steepest
             size = 1.0
             for _ in range(SHORTENINGS):
                 moved = list(psis)

@@ -14,7 +14,10 @@ by the parameters of Psi are those of lmmcore.likelihood.level; by a parameter o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 
@@ -42,7 +45,12 @@ class Value:
 
     deviance: float
     profile: Profile
-    level: Level
+    make_level: Callable[[], Level]
+
+    @cached_property
+    def level(self) -> Level:
+        """The outermost level of random effects."""
+        return self.make_level()
 
 
 @dataclass(frozen=True)
@@ -91,16 +99,16 @@ class Objective:
         """Number of parameters that belong to the outermost Psi."""
         return self.covariance.size
 
-    @property
+    @cached_property
     def levels(self) -> tuple[RandomCovariance, ...]:
         """Structures of the levels of random effects, outermost first."""
         inner = self.moments.levels if isinstance(self.moments, NestedMoments) else ()
         return (self.covariance, *inner)
 
-    @property
+    @cached_property
     def places(self) -> tuple[slice, ...]:
         """Places in theta of the parameters of each level."""
-        ends = np.cumsum([level.size for level in self.levels]).tolist()
+        ends = accumulate(level.size for level in self.levels)
         return tuple(slice(end - level.size, end) for level, end in zip(self.levels, ends, strict=True))
 
     @property
@@ -158,7 +166,7 @@ class Objective:
         if best is None:
             return None
         deviance = best.deviance + cells.log_r + level.log_det
-        return Value(deviance, best, level) if np.isfinite(deviance) else None
+        return Value(deviance, best, lambda: level) if np.isfinite(deviance) else None
 
     def evaluate(self, theta: np.ndarray) -> Evaluation | None:
         """The deviance, its gradient and its Hessian; None where V is numerically singular."""
@@ -166,11 +174,7 @@ class Objective:
         if found is None:
             return None
         cells, value = found
-        best = value.profile
-        found_by = self.slopes(theta, cells, value.level, best.weight)
-        N = best.root.T @ found_by.gram @ best.root
-        hessian = found_by.second - np.einsum("cd,icd,jcd->ij", best.omega, N, N)
-        return Evaluation(theta, value, found_by.first, hessian, found_by.gram, found_by.cones)
+        return evaluation(theta, value, self.slopes(theta, cells, value.level, value.profile.weight))
 
     def slopes(self, theta: np.ndarray, cells: Subjects | Patterns, level: Level, W: np.ndarray) -> Slopes:
         """Derivatives of log|V| + <W, G> for a fixed W : (p+1, p+1).
@@ -199,6 +203,14 @@ class Objective:
             if isinstance(self.moments, NestedMoments):
                 cones += self.moments.cones(phi, weights)
         return Slopes(first, second, gram, tuple(cones))
+
+
+def evaluation(theta: np.ndarray, value: Value, slopes: Slopes) -> Evaluation:
+    """The profiled deviance's derivatives from those for the weight at its own beta and sigma^2."""
+    best = value.profile
+    N = best.root.T @ slopes.gram @ best.root
+    hessian = slopes.second - np.einsum("cd,icd,jcd->ij", best.omega, N, N)
+    return Evaluation(theta, value, slopes.first, hessian, slopes.gram, slopes.cones)
 
 
 def lambda_columns(objective: Objective) -> list[list[int]]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -26,24 +26,26 @@ from lmmcore.moments.subjects import SortedRows, Subjects, Weights
 class Matrices:
     """R of each cell with its derivatives by m parameters.
 
-    value : (c, n, n); first : (m, c, n, n); second : (m, m, c, n, n).
+    value : (c, n, n); first : (m, c, n, n); make_second : second, or what makes it.
     """
 
     value: np.ndarray
     first: np.ndarray
-    second: np.ndarray
+    make_second: np.ndarray | Callable[[], np.ndarray]
 
+    @cached_property
+    def second(self) -> np.ndarray:
+        """Second derivatives : (m, m, c, n, n)."""
+        return self.make_second() if callable(self.make_second) else self.make_second
 
-def without_second(
-    matrices: Callable[[np.ndarray, np.ndarray], Matrices],
-) -> Callable[[np.ndarray, np.ndarray], Matrices]:
-    """The same R with second derivatives of 0."""
+    def bend(self, weight: np.ndarray) -> np.ndarray:
+        """sum of second * weight : (m, m), for symmetric weight : (c, n, n)."""
+        return np.einsum("rtcij,cij->rt", self.second, weight)
 
-    def changed(phi: np.ndarray, marks: np.ndarray) -> Matrices:
-        found = matrices(phi, marks)
-        return Matrices(found.value, found.first, np.zeros((len(phi), len(phi), 1, 1, 1)))
-
-    return changed
+    def without_second(self) -> Matrices:
+        """The same with second derivatives of 0."""
+        m = len(self.first)
+        return Matrices(self.value, self.first, np.zeros((m, m, 1, 1, 1)))
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class DenseMoments:
             GR = inverse @ matrices.first  # (m, c, n, n)
             QR = Q @ matrices.first
             total += 2 * np.einsum("rcij,tcji->rt", QR, GR) - s * np.einsum("rcij,tcji->rt", GR, GR)
-            total += np.einsum("rtcij,cji->rt", matrices.second, s * inverse - Q)
+            total += matrices.bend(s * inverse - Q)
         return (total + total.T) / 2
 
     def _gathered(self, parts: Sequence[tuple[Batch, np.ndarray, np.ndarray]], log_r: float) -> Subjects:

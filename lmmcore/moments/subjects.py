@@ -54,6 +54,10 @@ class Weights:
 
 # Subjects are grouped by equal A when that at least divides their number by this.
 WORTH_GROUPING = 4
+# Entries of A that differ by less, relative to the largest, are sums of the same terms in another order.
+ROUNDING = 1e-13
+# Irrational, so that different A hardly ever have the same key.
+HASH = np.pi / 4
 
 
 @dataclass(frozen=True)
@@ -184,11 +188,15 @@ def grouped(subjects: Subjects) -> Subjects | Patterns:
     """Subjects with equal A as patterns, where that pays."""
     q, _, N = subjects.A.shape
     r = len(subjects.B)
-    # A random linear combination is a hash; equality is then checked exactly.
-    key = np.random.default_rng(0).random(q * q) @ subjects.A.reshape(q * q, N)
+    # A linear combination is a hash, equal for equal A because it is made entry by entry (a matrix product
+    # may add in another order near the end of an array); equality, but for rounding, is checked then.
+    key = np.zeros(N)
+    for place, entry in enumerate(zip(*np.tril_indices(q), strict=True), start=1):
+        key += HASH**place * subjects.A[entry]
     _, first, pattern = np.unique(key, return_index=True, return_inverse=True)
     P = len(first)
-    if P * WORTH_GROUPING > N or not np.array_equal(subjects.A[:, :, first][:, :, pattern], subjects.A):
+    same = subjects.A[:, :, first][:, :, pattern] if P * WORTH_GROUPING <= N else None
+    if same is None or np.abs(same - subjects.A).max() > ROUNDING * np.abs(subjects.A).max():
         return subjects
     order = np.argsort(pattern, kind="stable")
     counts = np.bincount(pattern, minlength=P)
