@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmmcore.covariance.residual import Law, NewRows, WrittenOut
-from lmmcore.moments.dense import DenseMoments, Matrices, dense_moments
+from lmmcore.covariance.residual import Law, NewRows, ResidualMoments, WrittenOut
+from lmmcore.moments.dense import Matrices, dense_moments
 from lmmcore.moments.subjects import SortedRows
 
 
@@ -33,7 +33,7 @@ class DenseResidual:
         """Values of z to start from."""
         return self.law.starts(self.rows, residuals)
 
-    def moments(self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray]) -> DenseMoments:
+    def moments(self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray]) -> ResidualMoments:
         """R of each set of times, inverted at each evaluation."""
         return dense_moments(Z, XY, self.rows, self.rows.times[:, None], self._matrices)
 

@@ -11,19 +11,23 @@ nugget = w^2 / (1 + w^2), so that a nugget of 0 is an ordinary stationary point.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from lmmcore.covariance.dense import DenseResidual
 from lmmcore.moments.dense import Matrices
+from lmmcore.moments.markov import MarkovMoments, markov_moments
 from lmmcore.moments.subjects import SortedRows
 
 # Starting values: the correlation one median gap apart, and w of the nugget.
 CORRELATIONS = (0.05, 0.3, 0.6, 0.85)
 START_W = 0.5
-# A nugget or a correlation over the shortest gap below this is a zero.
-ZERO = 1e-8
+# A nugget or a correlation over the shortest gap below this is a zero, one that leaves this to 1 over the
+# longest time of a subject is a one.
+ZERO = 1e-6
+FARTHEST = 800.0
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class CAR1:
 
     def bind(self, rows: SortedRows) -> DenseResidual:
         """The structure for one data set."""
-        return DenseResidual(_law(1, False, rows, as_rho=True), rows)
+        return MarkovResidual(_law(1, False, rows, as_rho=True), rows)
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,8 @@ class Exponential:
 
     def bind(self, rows: SortedRows) -> DenseResidual:
         """The structure for one data set."""
-        return DenseResidual(_law(1, self.nugget, rows), rows)
+        kind = DenseResidual if self.nugget else MarkovResidual
+        return kind(_law(1, self.nugget, rows), rows)
 
 
 @dataclass(frozen=True)
@@ -79,25 +84,50 @@ class Gaussian:
         return DenseResidual(_law(2, self.nugget, rows), rows)
 
 
+class MarkovResidual(DenseResidual):
+    """Exponential correlation without a nugget: the gaps between neighbouring rows are all it depends on."""
+
+    def moments(self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray]) -> MarkovMoments:
+        """R^-1 is tridiagonal: no matrix is inverted."""
+        rows = self.rows
+        gaps = np.diff(rows.times, prepend=0.0)
+        gaps[rows.starts] = np.inf
+
+        def correlation(z: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            u = gaps * np.exp(-z)
+            f = np.exp(-u)
+            # Beyond this f is 0 to the last digit, and a first row has no correlation at all.
+            u = np.minimum(u, FARTHEST)
+            return f, u * f, u * (u - 1) * f
+
+        return markov_moments(Z, XY, rows, correlation)
+
+
 def _law(power: int, nugget: bool, rows: SortedRows, as_rho: bool = False) -> PowerExponential:
+    ends = np.append(rows.starts[1:], len(rows.times))
     gaps = np.diff(rows.times)[np.diff(rows.subject) == 0]
     return PowerExponential(
         power,
         nugget,
         float(np.median(gaps)) if len(gaps) else 1.0,
         float(gaps.min()) if len(gaps) else 1.0,
+        float((rows.times[ends - 1] - rows.times[rows.starts]).max()),
         as_rho,
     )
 
 
 @dataclass(frozen=True)
 class PowerExponential:
-    """(1 - nugget) exp(-(d / range)^power); median_gap, shortest_gap : of neighbouring rows."""
+    """(1 - nugget) exp(-(d / range)^power).
+
+    median_gap, shortest_gap : of neighbouring rows; longest : time between a subject's first and last row.
+    """
 
     power: int
     nugget: bool
     median_gap: float
     shortest_gap: float
+    longest: float
     as_rho: bool
 
     @property
@@ -127,6 +157,8 @@ class PowerExponential:
     def at_boundary(self, natural: np.ndarray) -> list[str]:
         """No correlation even over the shortest gap, or no nugget."""
         phrases = []
+        if self._decay(natural, np.array(self.longest)) > 1 - ZERO:
+            phrases.append("rho is 1" if self.as_rho else "range is infinite")
         if self._correlation(natural, np.array(self.shortest_gap)) < ZERO:
             phrases.append("rho is 0" if self.as_rho else "range is 0")
         if self.nugget and natural[1] < ZERO:
@@ -155,10 +187,14 @@ class PowerExponential:
         return Matrices(one + off * share * f, first, second)
 
     def _correlation(self, natural: np.ndarray, distance: np.ndarray) -> np.ndarray:
-        reach = -1 / np.log(natural[0]) if self.as_rho and natural[0] > 0 else natural[0]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            size = np.where(distance > 0, np.exp(-((distance / reach) ** self.power)), 1.0)
+        size = self._decay(natural, distance)
         return size * (1 - natural[1]) if self.nugget else size
+
+    def _decay(self, natural: np.ndarray, distance: np.ndarray) -> np.ndarray:
+        """Correlation but for the nugget."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            reach = -1 / np.log(natural[0]) if self.as_rho and natural[0] > 0 else natural[0]
+            return np.where(distance > 0, np.exp(-((distance / reach) ** self.power)), 1.0)
 
     def cross(self, natural: np.ndarray, new: np.ndarray, seen: np.ndarray) -> np.ndarray:
         """Correlation of different measurements : (..., a, b)."""

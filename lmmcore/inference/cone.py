@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,6 +119,20 @@ def embedded(null: Solution, alternative: Model) -> np.ndarray:
     names = [(block.group, name) for block in alternative.blocks for name in block.names]
     psi = np.zeros((len(names), len(names)))
     for block in null.model.blocks:
-        places = [names.index((block.group, name)) for name in block.names]
-        psi[np.ix_(places, places)] = null.psi[np.ix_(block.columns, block.columns)]
+        part = null.psi[np.ix_(block.columns, block.columns)]
+        mine = [(block.group, name) for name in block.names]
+        if set(mine) <= set(names):
+            places = [names.index(pair) for pair in mine]
+            psi[np.ix_(places, places)] = part
+            continue
+        # (1 | g) within (0 + f | g): the null's effects are combinations of others.
+        places = [index for index, (group, _) in enumerate(names) if group == block.group]
+        Z, Z0 = _effects(alternative, places), _effects(null.model, block.columns)
+        made_of = np.linalg.lstsq(Z, Z0)[0]
+        psi[np.ix_(places, places)] += made_of @ part @ made_of.T
     return psi
+
+
+def _effects(model: Model, columns: Sequence[int]) -> np.ndarray:
+    """(n, len(columns)) columns of Z in the order of the table."""
+    return np.column_stack([model.rows.unsorted(model.rows.Z[index]) for index in columns])

@@ -69,6 +69,7 @@ def certify(optimum: Optimum, boundary: tuple[str, ...], names: Mapping[int, tup
     gradient = evaluation.gradient[free]
     hessian = evaluation.hessian[np.ix_(free, free)]
     gain, scaled, smallest = 0.0, 0.0, 1.0
+    inside = np.zeros(0, dtype=bool)
     if free.any():
         curvature = np.diag(hessian)
         scale = 1 / np.sqrt(np.maximum(np.abs(curvature), FLAT))
@@ -81,7 +82,7 @@ def certify(optimum: Optimum, boundary: tuple[str, ...], names: Mapping[int, tup
         gain = newton_step(gradient, hessian)[1] / 2
     cone = _cone_violation(optimum)
     converged = gain < GAIN and smallest > FLAT and cone > -CONE
-    weak = _weak(hessian, np.flatnonzero(free), names) if converged else ()
+    weak = _weak(hessian[np.ix_(inside, inside)], np.flatnonzero(free)[inside], names) if converged else ()
     sentence = _sentence(converged, gain, smallest, cone, boundary, weak)
     scaled, gain = (0.0 if value < NOISE else value for value in (scaled, gain))
     return Certificate(converged, scaled, smallest, boundary, weak, gain, optimum.evaluations, sentence)

@@ -20,7 +20,7 @@ import numpy as np
 
 from lmmcore.covariance.random import Block
 from lmmcore.errors import DataError, FitError
-from lmmcore.moments.subjects import gram, is_one
+from lmmcore.moments.subjects import gram, inner, is_one
 
 # A column of X is dropped if this part or less of its length is left outside the columns before it.
 DEPENDENT = 1e-7
@@ -108,7 +108,9 @@ def centre(
         raise DataError("The fixed effects are linearly dependent in a way that leaves no constant column.")
     columns = [columns[index] for index in kept]
     fixed = fixed[np.ix_(kept, kept)]
-    origin = np.linalg.solve(gram(columns), [column @ y for column in columns]) if columns else np.empty(0)
+    origin = (
+        np.linalg.solve(gram(columns), [inner(column, y) for column in columns]) if columns else np.empty(0)
+    )
     residual = np.array(y, dtype=float)
     for coefficient, column in zip(origin, columns, strict=True):
         residual -= coefficient * column

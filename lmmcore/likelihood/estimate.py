@@ -20,6 +20,9 @@ STEEP = 1e-7
 # Columns of Lambda below this (in units of one subject's information) are tried at exactly zero.
 NEGLIGIBLE = 1e-3
 SAME_DEVIANCE = 1e-9
+# Up to so many rows every start is followed, with the moment estimate of Psi times these.
+FEW_ROWS = 150
+SCALES = (1.0, 1 / 25, 50.0)
 
 
 def estimate(objective: Objective, starts: Sequence[np.ndarray]) -> Optimum:
@@ -27,9 +30,9 @@ def estimate(objective: Objective, starts: Sequence[np.ndarray]) -> Optimum:
 
     Raises FitError if the likelihood cannot be evaluated at any of them.
     """
-    optima = []
+    optima: list[Optimum] = []
     for start in starts:
-        found = minimise(objective, start)
+        found = minimise(objective, start, optima)
         if found is not None:
             optima.append(_settle(found))
     if not optima:
@@ -54,10 +57,18 @@ def starting_points(
         starting_psi(cell, level, objective.n, objective.reml) / levels
         for cell, level in zip(cells, objective.levels, strict=True)
     ]
+    random = any(level.q for level in objective.levels)
     if not correlations:
-        return [objective.theta(psis, np.empty(0))]
+        scales = SCALES if objective.n <= FEW_ROWS and random else (1.0,)
+        return [objective.theta([scale * psi for psi in psis], np.empty(0)) for scale in scales]
+    if objective.n <= FEW_ROWS:  # small samples have several optima more often, and cost nothing
+        scales = SCALES if random else (1.0,)
+        return _best(
+            objective,
+            [objective.theta([scale * psi for psi in psis], z) for scale in scales for z in correlations],
+        )
     ample = _best(objective, [objective.theta(psis, z) for z in correlations])[:1]
-    if not any(level.q for level in objective.levels):
+    if not random:
         return ample
     # Serial correlation and random effects explain the same covariance: start from both accounts.
     small = [psi / 25 for psi in psis]

@@ -8,7 +8,8 @@ relative change of 1e-9 is half a unit of log-likelihood squared.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from lmmcore.likelihood.objective import Evaluation, Objective
 MAX_EVALUATIONS = 200
 TOLERANCE = 1e-18  # of the decrement, in units of deviance: nine digits of every estimate
 GOOD = 1e-9  # below this the search also ends when rounding stops the decrement from falling
+NEAR = 1e-4  # directional derivative below which a step is taken whatever the deviance says
+CLOSE = 0.05  # deviance within which a search has come to an optimum that is known
 NOISE = 1e-12  # relative rounding noise of the deviance
 EIGENVALUE_FLOOR = 1e-6
 
@@ -50,8 +53,11 @@ def newton_step(gradient: np.ndarray, hessian: np.ndarray) -> tuple[np.ndarray, 
     return step, float(rotated @ (rotated / floored)) / 2
 
 
-def minimise(objective: Objective, start: np.ndarray) -> Optimum | None:
-    """Minimise the deviance from theta = start : (m,); None if it cannot be evaluated there."""
+def minimise(objective: Objective, start: np.ndarray, known: Sequence[Optimum] = ()) -> Optimum | None:
+    """Minimise the deviance from theta = start : (m,); None if it cannot be evaluated there.
+
+    known : optima found from other starts; a search that comes into the valley of one ends with it.
+    """
     objective, theta = objective.repivoted(start)
     evaluation = objective.evaluate(theta)
     if evaluation is None:
@@ -65,39 +71,64 @@ def minimise(objective: Objective, start: np.ndarray) -> Optimum | None:
             break
         if decrement < GOOD and decrement > previous / 4:
             break
+        # The full step is right most often: it is evaluated with its derivatives at once.
         slope = float(evaluation.gradient @ step)
-        length, tried = _line_search(objective, evaluation, step, slope)
-        evaluations += tried
-        if length == 0.0:  # the fall that is left is below the rounding noise
-            break
-        objective, theta = objective.repivoted(theta + length * step)
-        evaluated = objective.evaluate(theta)
+        turned, theta = objective.repivoted(evaluation.theta + step)
+        further = turned.evaluate(theta)
         evaluations += 1
-        if evaluated is None:
+        # Near the optimum the step is taken unseen: rounding noise must not stop it.
+        if -slope >= NEAR and (further is None or not _falls(evaluation, further.deviance, slope)):
+            full = None if further is None else further.deviance
+            length, tried = _line_search(objective, evaluation, step, slope, full)
+            evaluations += tried
+            if length == 0.0:  # the fall that is left is below the rounding noise
+                break
+            turned, theta = objective.repivoted(evaluation.theta + length * step)
+            further = turned.evaluate(theta)
+            evaluations += 1
+        if further is None:
             break
-        evaluation = evaluated
+        objective, evaluation = turned, further
+        for optimum in known:
+            if _same_valley(objective, evaluation, optimum):
+                return replace(optimum, evaluations=evaluations)
     return Optimum(objective, evaluation, decrement, evaluations)
 
 
-def _line_search(
-    objective: Objective, evaluation: Evaluation, step: np.ndarray, slope: float
-) -> tuple[float, int]:
-    """Step length that lowers the deviance, and the value-only evaluations spent; 0 if none does.
+def _same_valley(objective: Objective, evaluation: Evaluation, optimum: Optimum) -> bool:
+    """Whether an optimum's quadratic approximation holds here: the point is as near as its deviance says."""
+    if objective.levels != optimum.objective.levels:  # other pivots
+        return False
+    away = evaluation.theta - optimum.evaluation.theta
+    return (
+        abs(evaluation.deviance - optimum.deviance) < CLOSE
+        and abs(float(away @ optimum.evaluation.hessian @ away)) < CLOSE
+        and abs(float(away @ evaluation.hessian @ away)) < CLOSE
+    )
 
-    Near the optimum the full step is taken unseen: the next evaluation shows the deviance anyway.
-    """
+
+def _falls(evaluation: Evaluation, deviance: float, slope: float) -> bool:
+    """Whether a deviance is enough lower, for a step with this directional derivative."""
     here = evaluation.deviance
-    noise = NOISE * abs(here)
-    if -slope < 1e-4:
-        return 1.0, 0
-    length = 1.0
+    return deviance <= here + 1e-4 * slope + NOISE * abs(here)
+
+
+def _line_search(
+    objective: Objective, evaluation: Evaluation, step: np.ndarray, slope: float, full: float | None
+) -> tuple[float, int]:
+    """Length below 1 of the step that lowers the deviance, and the values spent; 0 if none does.
+
+    full : the deviance after the whole step, None if it has none.
+    """
+    length, deviance = 1.0, full
     for tried in range(1, 40):
-        there = objective.value(evaluation.theta + length * step)
-        if there is None:
+        if deviance is None:
             length /= 2
-            continue
-        if there.deviance <= here + 1e-4 * length * slope + noise:
+        else:
+            curvature = deviance - evaluation.deviance - length * slope
+            length *= min(0.5, max(0.1, -slope * length / (2 * curvature)))
+        there = objective.value(evaluation.theta + length * step)
+        deviance = None if there is None else there.deviance
+        if deviance is not None and _falls(evaluation, deviance, length * slope):
             return length, tried
-        curvature = there.deviance - here - length * slope
-        length *= min(0.5, max(0.1, -slope * length / (2 * curvature)))
-    return 0.0, 40
+    return 0.0, 39

@@ -252,8 +252,13 @@ def gram(columns: Sequence[np.ndarray]) -> np.ndarray:
     result = np.empty((size, size))
     for i in range(size):
         for j in range(i + 1):
-            result[i, j] = result[j, i] = columns[i] @ columns[j]
+            result[i, j] = result[j, i] = inner(columns[i], columns[j])
     return result
+
+
+def inner(left: np.ndarray, right: np.ndarray) -> float:
+    """Inner product of columns (n,), the same to the last bit for any number of threads (BLAS's is not)."""
+    return float(np.einsum("i,i->", left, right))
 
 
 def independent(Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], rows: SortedRows) -> Subjects:
