@@ -13,6 +13,7 @@ from lmmcore.fit import fit
 from lmmcore.gls import Gls, gls
 from lmmcore.inference.compare import Comparison, compare
 from lmmcore.inference.fixed_comparison import compare_fixed
+from lmmcore.inference.rlrt import Rlrt, rlrt
 from lmmcore.result import Fit
 from lmmcore.saved import load
 
@@ -35,6 +36,7 @@ __all__ = [
     "LmmError",
     "Power",
     "RandomWalk",
+    "Rlrt",
     "Toeplitz",
     "TwoStage",
     "Unstructured",
@@ -44,4 +46,5 @@ __all__ = [
     "fit_each",
     "gls",
     "load",
+    "rlrt",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -19,6 +19,11 @@ from lmmcore.inference.wald import DfMethod
 from lmmcore.likelihood.certificate import Certificate
 from lmmcore.prediction import predict
 from lmmcore.solution import Solution
+
+if TYPE_CHECKING:  # what is seldom needed is imported by the method that needs it
+    from lmmcore.inference.caic import ConditionalAic
+    from lmmcore.inference.emm_grid import EmmGrid
+    from lmmcore.inference.reference_grid import At
 
 
 @dataclass(frozen=True)
@@ -179,6 +184,56 @@ class Fit:
         """Frame of one row: the t test of one contrast, {term: weight} or (p,), or the joint F test of
         several; see lmmcore.inference.contrasts."""
         return contrast(self.solution, L, rhs, df, conf_level)
+
+    def anova(self, type: Literal[1, 2, 3] = 3, df: DfMethod = "satterthwaite") -> Any:
+        """Frame with a row for each term but the intercept: term, num_df, den_df, statistic (F), p_value,
+        hypothesis (in words). type : 1 sequential; 2 adjusted for terms that do not contain it; 3 for all,
+        those that contain it averaged with equal weights."""
+        from lmmcore.inference.anova import anova
+
+        return anova(self.solution, type, df)
+
+    def emmeans(
+        self,
+        specs: str | Sequence[str],
+        by: str | Sequence[str] | None = None,
+        at: At | None = None,
+        df: DfMethod = "satterthwaite",
+        conf_level: float = 0.95,
+    ) -> EmmGrid:
+        """Estimated marginal means for the combinations of specs and by: other categories averaged with equal
+        weights, covariates at their mean or `at`. Has .frame(), .pairs(), .contrast(), .sentence."""
+        from lmmcore.inference.emmeans import emmeans
+
+        return emmeans(self.solution, specs, by, at, df, conf_level)
+
+    def slopes(
+        self,
+        covariate: str,
+        specs: str | Sequence[str],
+        by: str | Sequence[str] | None = None,
+        at: At | None = None,
+        df: DfMethod = "satterthwaite",
+        conf_level: float = 0.95,
+    ) -> EmmGrid:
+        """Slopes of the mean over a covariate, otherwise as emmeans."""
+        from lmmcore.inference.emmeans import slopes
+
+        return slopes(self.solution, covariate, specs, by, at, df, conf_level)
+
+    def ranova(self) -> Any:
+        """Frame: each random effect left out in turn, tested with the boundary's chi-bar-square distribution
+        and the naive p beside it; see lmmcore.inference.ranova."""
+        from lmmcore.inference.ranova import ranova
+
+        return ranova(self)
+
+    def caic(self) -> ConditionalAic:
+        """Conditional AIC (Greven & Kneib 2010), effective degrees of freedom with and without estimation of
+        the covariance."""
+        from lmmcore.inference.caic import caic
+
+        return caic(self)
 
     def glance(self) -> Any:
         """Frame of one row: the fit at a glance; n_bic and n_aicc say which n the criteria used."""
