@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -56,16 +57,17 @@ class Assembly:
         # Columns below each level: its own Z, then all that stands above it, then X and y.
         above, Z = [*centred.X, centred.y], list[np.ndarray]()
         widths = [covariance.q for covariance in covariances]
-        own = np.split(np.arange(sum(widths)), np.cumsum(widths)[:-1])
+        ends = list(accumulate(widths))
+        own = [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
         cells = []
         for place, unit in zip(own, rows.units, strict=True):
             above = [*Z, *above]
-            Z = [centred.Z[index] for index in place]
+            Z = centred.Z[place]
             cells.append(independent(Z, above, unit))
         names = [name for block in blocks for name in block.names]
         mean_A = np.zeros((sum(widths), sum(widths)))
         for place, cell in zip(own, cells, strict=True):
-            mean_A[np.ix_(place, place)] = cell.A.mean(axis=2)
+            mean_A[place, place] = cell.A.sum(axis=2) / cell.A.shape[2]
         # S of the outermost level: [X y]'[X y].
         fixed, random = rotations(
             cells[0].S[:, :, 0],
@@ -74,7 +76,7 @@ class Assembly:
             names,
             len(rows.y),
         )
-        parts = [random[np.ix_(place, place)] for place in own]
+        parts = [random[place, place] for place in own]
         outsides = [blockwise([*parts[:level][::-1], fixed]) for level in range(len(parts))]
         rotated = zip(cells, outsides, parts, strict=True)
         return Assembly(

@@ -61,9 +61,18 @@ def _nested(inner: Factor, outer: Factor) -> bool:
 def sort_order(groups: Sequence[Group], times: np.ndarray | None) -> np.ndarray | None:
     """Order of the rows by the groups, outermost first, then by times; None if they are sorted already."""
     keys = [group.factor.codes for group in groups] + ([] if times is None else [times])
-    if len(keys) == 1 and np.all(keys[0][1:] >= keys[0][:-1]):
-        return None
-    return np.lexsort(keys[::-1])
+    return None if _sorted(keys) else np.lexsort(keys[::-1])
+
+
+def _sorted(keys: Sequence[np.ndarray]) -> bool:
+    """Whether the rows are in the order of the first key, equal ones of the second, and so on."""
+    tied = np.ones(max(len(keys[0]) - 1, 0), dtype=bool)
+    for key in keys:
+        before, after = key[:-1], key[1:]
+        if np.any(tied & (before > after)):
+            return False
+        tied &= before == after
+    return True
 
 
 def check_one_row_a_time(group: Group, codes: np.ndarray, time: str, times: np.ndarray) -> None:

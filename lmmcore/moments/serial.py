@@ -91,7 +91,14 @@ class Gaps:
 def find_gaps(times: np.ndarray, subject: np.ndarray) -> Gaps:
     """Gaps of rows sorted by subject : (n,) codes and, within it, by times : (n,)."""
     later = np.flatnonzero(subject[1:] == subject[:-1]) + 1
-    sizes, kind = np.unique(times[later] - times[later - 1], return_inverse=True)
+    gaps = times[later] - times[later - 1]
+    whole = gaps.astype(np.int64)
+    if np.array_equal(whole, gaps) and len(gaps) and whole.min() >= 0 and whole.max() <= len(gaps):
+        present = np.bincount(whole) > 0
+        sizes = np.flatnonzero(present).astype(float)
+        kind = (np.cumsum(present) - 1)[whole]
+    else:
+        sizes, kind = np.unique(gaps, return_inverse=True)
     return Gaps(later, subject[later], kind, sizes, np.bincount(kind, minlength=len(sizes)))
 
 
