@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lmmcore.covariance.residual import NewRows
-from lmmcore.covariance.scaled import ScaledResidual
 from lmmcore.data import Table, read, to_frame
 from lmmcore.errors import DataError
 from lmmcore.frames import unit_names
 from lmmcore.grouping import combined
 from lmmcore.inference.wald import linear_estimates, t_interval
+from lmmcore.new_rows import new_rows
 from lmmcore.prediction_error import NewDesign, prediction_error
 from lmmcore.residuals import fitted_values
 from lmmcore.solution import Solution
@@ -64,7 +64,7 @@ def predict(fit: Fit, new: Any, level: str, interval: str | None, conf_level: fl
         values["std_error"], values["df"] = found.se, found.df
     elif interval is not None:
         Z = np.array(_random_columns(solution, table)).reshape(-1, table.n).T
-        rows = None if solution.model.structure is None else _new_rows(solution, table)
+        rows = None if solution.model.structure is None else new_rows(solution, table)
         design = NewDesign(X.T, Z, units, rows, _weights(solution, table, interval))
         values["std_error"], values["df"] = prediction_error(solution, design, interval == "observation")
     if interval is not None:
@@ -155,7 +155,7 @@ def _carried(fit: Fit, table: Table, known: np.ndarray, mine: np.ndarray) -> np.
     if rows.weights is not None:
         left = left * np.sqrt(rows.weights)
     ends = np.append(unit.starts[1:], len(left))
-    new = _new_rows(solution, table)
+    new = new_rows(solution, table)
     result = np.empty(len(mine))
     for subject in np.unique(known[mine]):
         of = np.flatnonzero(known[mine] == subject)
@@ -165,20 +165,3 @@ def _carried(fit: Fit, table: Table, known: np.ndarray, mine: np.ndarray) -> np.
         cross = structure.cross(solution.natural, NewRows(new.times[mine[of]], marks), seen)
         result[of] = cross @ np.linalg.solve(R, left[seen])
     return result
-
-
-def _new_rows(solution: Solution, table: Table) -> NewRows:
-    """Times of the new rows (0 for a structure without a time) and what their variance depends on."""
-    spec = solution.model.spec
-    times = np.zeros(table.n)
-    if spec.residual is not None and spec.residual.time is not None:
-        column = table.columns[spec.residual.time]
-        assert isinstance(column, np.ndarray)  # numbers in the fit, so numbers or an error here
-        spec.residual.check(column)
-        times = column
-    if spec.variance is None or not isinstance(solution.model.structure, ScaledResidual):
-        return NewRows(times, None)
-    if spec.variance.column is None:
-        X = np.array(solution.model.fixed.columns(table))[list(solution.model.coordinates.kept)]
-        return NewRows(times, spec.variance.bind(solution.beta @ X)[1])
-    return NewRows(times, spec.variance.bind(table.columns[spec.variance.column])[1])

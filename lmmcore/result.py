@@ -22,7 +22,10 @@ from lmmcore.solution import Solution
 
 if TYPE_CHECKING:  # what is seldom needed is imported by the method that needs it
     from lmmcore.inference.caic import ConditionalAic
+    from lmmcore.inference.components import Components
     from lmmcore.inference.emm_grid import EmmGrid
+    from lmmcore.inference.explained import RSquared, VarianceShares
+    from lmmcore.inference.marginal import MarginalCovariance
     from lmmcore.inference.reference_grid import At
 
 
@@ -234,6 +237,55 @@ class Fit:
         from lmmcore.inference.caic import caic
 
         return caic(self)
+
+    def components(self, conf_level: float = 0.95) -> Components:
+        """Covariance parameters with standard errors and Wald limits on log SD, Fisher's z, ...; `.frame()`,
+        `.correlation`, `.sentence`."""
+        from lmmcore.inference.components import components
+
+        return components(self.solution, conf_level)
+
+    def confint(
+        self,
+        method: Literal["wald", "profile", "bootstrap"] = "wald",
+        conf_level: float = 0.95,
+        df: DfMethod = "satterthwaite",
+        n: int = 1000,
+        seed: int = 1,
+    ) -> Any:
+        """Frame: effect, group, term, estimate, conf_low, conf_high, method, note ("" or a sentence), for
+        fixed effects and covariance parameters alike. df : of Wald limits of the fixed effects; n, seed : of
+        the bootstrap, whose other intervals `bootstrap(n, seed).confint(type=...)` gives."""
+        if method == "bootstrap":
+            return self.bootstrap(n, seed).confint(conf_level=conf_level)
+        from lmmcore.inference.confint import confint
+
+        return confint(self.solution, method, conf_level, df)
+
+    def profile(self, term: str, group: str | None = None, conf_level: float = 0.99) -> Any:
+        """Frame of points of one parameter's profile likelihood: value, zeta (the signed root of the ML
+        deviance's rise)."""
+        from lmmcore.inference.confint import profile
+
+        return profile(self.solution, term, group, conf_level)
+
+    def icc(self, at: Mapping[str, Any] | None = None) -> VarianceShares:
+        """Share of each level in the variance, averaged over the rows, or at given values."""
+        from lmmcore.inference.explained import icc
+
+        return icc(self.solution, at)
+
+    def r_squared(self) -> RSquared:
+        """Marginal and conditional R squared (Nakagawa & Schielzeth 2013; Johnson 2014)."""
+        from lmmcore.inference.explained import r_squared
+
+        return r_squared(self.solution)
+
+    def marginal_covariance(self, new: Any) -> MarginalCovariance:
+        """Covariance and correlation implied at any rows of one subject."""
+        from lmmcore.inference.marginal import marginal_covariance
+
+        return marginal_covariance(self.solution, new)
 
     def glance(self) -> Any:
         """Frame of one row: the fit at a glance; n_bic and n_aicc say which n the criteria used."""

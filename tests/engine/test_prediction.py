@@ -110,3 +110,15 @@ def test_uncorrelated_factor_is_independent_components():
     rows = fit.varcorr().filter(pl.col("group") == "id")
     assert rows["term1"].to_list() == ["Intercept", "f[T.v]", "f[T.w]"]
     assert rows["term2"].null_count() == 3
+
+
+def test_a_variance_by_group_knows_its_groups_in_new_rows():
+    """Rows of one group alone are predicted with that group's variance, as among rows of all groups."""
+    data = panel().with_columns(arm=pl.when(pl.col("id") < "s20").then(pl.lit("a")).otherwise(pl.lit("b")))
+    data = data.with_columns(y=pl.col("y") * pl.when(pl.col("arm") == "b").then(3.0).otherwise(1.0))
+    fit = lmm.fit("y ~ t + (1 | id)", data, variance=lmm.ByGroup("arm"))
+    new = pl.DataFrame({"t": [1.0, 1.0], "arm": ["a", "b"], "id": ["x", "y"]})
+    both = fit.predict(new, interval="observation")["std_error"].to_list()
+    alone = fit.predict(new.tail(1), interval="observation")["std_error"].to_list()
+    assert alone == pytest.approx(both[1:])
+    assert both[1] > 1.1 * both[0]

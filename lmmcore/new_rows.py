@@ -1,0 +1,35 @@
+"""Rows that are not in the data, as the residual structure of a fit sees them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lmmcore.covariance.residual import NewRows
+from lmmcore.data import Factor, Table
+from lmmcore.errors import DataError
+from lmmcore.solution import Solution
+
+
+def new_rows(solution: Solution, table: Table) -> NewRows:
+    """Times of the rows (row numbers for a structure without a time) and what their variance depends on.
+
+    Raises DataError for times that the structure cannot use.
+    """
+    spec, model = solution.model.spec, solution.model
+    times = np.arange(table.n, dtype=float)
+    if spec.residual is not None and spec.residual.time is not None:
+        column = table.columns[spec.residual.time]
+        if not isinstance(column, np.ndarray):
+            raise DataError(f"The time {spec.residual.time!r} of the residual correlation must be a number.")
+        spec.residual.check(column)
+        times = column
+    if spec.variance is None:
+        return NewRows(times, None)
+    if spec.variance.column is None:
+        X = np.array(model.fixed.columns(table))[list(model.coordinates.kept)]
+        return NewRows(times, spec.variance.bind(solution.beta @ X)[1])
+    column = table.columns[spec.variance.column]
+    if isinstance(column, Factor):  # the levels of the data, not only those of these rows
+        levels = model.levels[spec.variance.column]
+        column = Factor(np.array([levels.index(level) for level in column.levels])[column.codes], levels)
+    return NewRows(times, spec.variance.bind(column)[1])
