@@ -15,10 +15,12 @@ from typing import Any
 import polars as pl
 
 from lmmstudy.clean_audit import attrition, column_summaries, visits
-from lmmstudy.clean_columns import Layout, convert
+from lmmstudy.clean_columns import convert
 from lmmstudy.clean_read import Unusable, read_raw
 from lmmstudy.clean_rows import drop_missing, drop_out_of_range, resolve_duplicates
+from lmmstudy.clean_wide import lengthen
 from lmmstudy.files import write_atomically, write_json
+from lmmstudy.layout import Layout
 
 REST = "the dataset cannot be used"
 
@@ -35,7 +37,7 @@ def clean_file(
     record = _blank(dataset, design, code)
     try:
         if raw is None:
-            raise Unusable(f"there is no file {design['path']}: put it there, or correct `path`")
+            raise Unusable(_why_absent(design["path"]))
         table = _clean(raw, layout, record)
     except Unusable as reason:
         table = layout.empty()
@@ -47,10 +49,34 @@ def clean_file(
     write_json(record, audit)
 
 
+def problems_of_raw(dataset: str, raw: str | None, design: Mapping[str, Any]) -> list[str]:
+    """Everything that keeps the file from being used, in the words of `clean_file`, a sentence a problem."""
+    try:
+        if raw is None:
+            raise Unusable(_why_absent(design["path"]))
+        _clean(raw, Layout(design), _blank(dataset, design, ""))
+    except Unusable as reason:
+        return [f"{dataset} was not analysed: {problem}." for problem in (reason, *reason.others)]
+    return []
+
+
+def _why_absent(path: str) -> str:
+    """Why there is nothing to read at `path`."""
+    place = Path(path)
+    if place.is_dir():
+        return f"{path} cannot be read, it is a folder: correct `path`"
+    if not place.exists():
+        return f"there is no file {path}: put it there, or correct `path`"
+    if not place.is_file():
+        return f"{path} is not a regular file: put a file there, or correct `path`"
+    return f"{path} cannot be read by this user: change its permissions"
+
+
 def _clean(raw: str, layout: Layout, record: dict[str, Any]) -> pl.DataFrame:
     """The tidy table; `record` is filled on the way, so that a failure keeps what was found before it."""
-    source, frame = read_raw(Path(raw), layout.design, layout.columns)
+    source, frame = read_raw(Path(raw), layout.design, layout.raw_columns)
     record["source"] |= source
+    frame = lengthen(frame, layout) if layout.wide else frame
     record["rows"]["read"] = frame.height
     frame, record["coercions"] = convert(frame, layout)
     summarised = frame

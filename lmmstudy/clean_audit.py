@@ -4,7 +4,8 @@ from typing import Any
 
 import polars as pl
 
-from lmmstudy.clean_columns import Layout
+from lmmstudy.clean_read import ROW
+from lmmstudy.layout import Layout
 
 MOST_TIMES = 60
 MOST_PATTERNS = 20
@@ -42,7 +43,7 @@ def visits(table: pl.DataFrame, layout: Layout) -> dict[str, Any]:
     Times and patterns are given for a grid of at most `MOST_TIMES` times; patterns most frequent
     first.
     """
-    per_subject = table.group_by(layout.subject).len()["len"]
+    per_subject = table.group_by(layout.subject).len(ROW)[ROW]
     summary = {
         "min": per_subject.min(),
         "median": per_subject.median(),
@@ -90,5 +91,5 @@ def attrition(table: pl.DataFrame, layout: Layout) -> list[dict[str, Any]]:
 
 
 def _levels(values: pl.Series, order: list[str] | None) -> dict[str, int]:
-    counts = dict(values.value_counts().iter_rows())
+    counts = dict(values.value_counts(name=ROW).iter_rows())
     return {str(level): counts.get(level, 0) for level in order or sorted(counts)}

@@ -1,7 +1,8 @@
 """Reading a raw file: the needed columns as they stand in it, with the number of each row.
 
 Text files are read as text, every field; what is a number is decided in `clean_columns`, where each
-change is counted. Rows are numbered as in an editor: the header is row 1, the first record row 2.
+change is counted. Rows are numbered as in a spreadsheet: the header is row 1, the first record row 2; a
+record whose quoted fields go over several lines is one row.
 """
 
 import csv
@@ -13,13 +14,13 @@ from typing import Any
 
 import polars as pl
 
+from lmmstudy.clean_bytes import Unusable, decoded, read_bytes, unpacked
 from lmmstudy.wording import did_you_mean, quoted
 
-ROW = "row number in the file"
+__all__ = ["ROW", "Unusable", "kind_of", "parquet_table", "read_raw", "text_table"]
 
-
-class Unusable(Exception):
-    """The raw file cannot be analysed; the text completes the sentence "... was not analysed: "."""
+ROW = "\0row"
+"""The column of row numbers; no column of a raw file has this name."""
 
 
 def read_raw(
@@ -29,67 +30,82 @@ def read_raw(
 
     Raises `Unusable` when the file cannot be read or lacks a column.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise Unusable(f"{design['path']} cannot be read ({error.strerror})") from error
-    kind = path.suffix.lower().lstrip(".")
-    kind = kind if kind in ("parquet", "tsv") else "csv"
-    source: dict[str, Any] = {"sha256": sha256(content).hexdigest(), "bytes": len(content)}
-    source["format"] = kind
+    name = design["path"]
+    packed = read_bytes(path, name)
+    kind = kind_of(path)
+    source: dict[str, Any] = {"sha256": sha256(packed).hexdigest(), "bytes": len(packed), "format": kind}
+    content = unpacked(packed, name)
     if kind == "parquet":
-        frame = _read_parquet(content, design)
+        frame = parquet_table(content, name)
     else:
         source["separator"] = design.get("separator", "\t" if kind == "tsv" else ",")
         source["encoding"] = design["encoding"]
-        frame = _read_text(content, source["separator"], design)
-    frame = frame.rename({name: name.strip() for name in frame.columns})
-    _require(columns, frame.columns, source.get("separator"), design)
+        text = decoded(content, source["encoding"], name)
+        frame = text_table(text, source["separator"], name)
+    _require(columns, frame.columns, source.get("separator"), name)
     return source, frame.select(columns).with_row_index(ROW, offset=2)
 
 
-def _read_parquet(content: bytes, design: Mapping[str, Any]) -> pl.DataFrame:
-    try:
-        return pl.read_parquet(io.BytesIO(content))
-    except pl.exceptions.PolarsError as error:
-        raise Unusable(f"{design['path']} is not a readable Parquet file") from error
+def kind_of(path: Path) -> str:
+    """`parquet`, `tsv` or `csv`, by the ending of the name; `.gz` does not count."""
+    ending = Path(path.stem).suffix if path.suffix.lower() == ".gz" else path.suffix
+    kind = ending.lower().lstrip(".")
+    return kind if kind in ("parquet", "tsv") else "csv"
 
 
-def _read_text(content: bytes, separator: str, design: Mapping[str, Any]) -> pl.DataFrame:
-    path, encoding = design["path"], design["encoding"]
+def text_table(text: str, separator: str, name: str) -> pl.DataFrame:
+    """The table that `text` holds, every field as text (null where it is empty), names without spaces
+    around them. Raises `Unusable`.
+    """
     try:
-        text = content.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
-    except LookupError as error:
-        raise Unusable(f"Python knows no encoding {encoding!r}: correct `encoding`") from error
-    except UnicodeDecodeError as error:
-        raise Unusable(
-            f"byte {error.start} of {path} is not {encoding}: name the file's `encoding`, such as latin-1"
-        ) from error
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    header = next(csv.reader(io.StringIO(text), delimiter=separator), [])
-    names = [name.strip() for name in header]
+        header = next(csv.reader(io.StringIO(text), delimiter=separator), [])
+    except csv.Error as error:
+        raise Unusable(f"the header of {name} cannot be read ({error}): is a quote not closed?") from error
+    names = [column.strip() for column in header]
     if not any(names):
-        raise Unusable(f"{path} is empty")
-    if twice := sorted({name for name in names if name and names.count(name) > 1}):
-        raise Unusable(f"the header of {path} names {quoted(twice)} twice")
+        raise Unusable(f"{name} is empty" if not text.strip() else f"row 1 of {name} names no column")
+    _check_unique(names, name)
     try:
-        return pl.read_csv(
+        frame = pl.read_csv(
             io.BytesIO(text.encode()), separator=separator, infer_schema=False, raise_if_empty=False
         )
     except pl.exceptions.PolarsError as error:
         record = _ragged(text, separator, len(names))
         where = f"row {record} has more fields than the header" if record else "a quote is not closed"
-        raise Unusable(f"{path} is not a proper table: {where}") from error
+        raise Unusable(f"{name} is not a proper table: {where}") from error
+    # Polars leaves doubled quotes in names as they are; columns without a name keep the one it gave them.
+    return frame.rename({old: new for old, new in zip(frame.columns, names, strict=False) if new})
+
+
+def parquet_table(content: bytes, name: str) -> pl.DataFrame:
+    """The table of a Parquet file, names without spaces around them. Raises `Unusable`."""
+    try:
+        frame = pl.read_parquet(io.BytesIO(content))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise Unusable(f"{name} is not a readable Parquet file") from error
+    _check_unique([column.strip() for column in frame.columns], name)
+    return _stripped(frame)
+
+
+def _stripped(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with spaces around names taken away; columns without a name keep the name they have."""
+    return frame.rename({column: column.strip() for column in frame.columns if column.strip()})
+
+
+def _check_unique(names: Sequence[str], file: str) -> None:
+    if twice := sorted({name for name in names if name and names.count(name) > 1}):
+        raise Unusable(f"the header of {file} names {quoted(twice)} twice: rename or remove one of them")
 
 
 def _ragged(text: str, separator: str, width: int) -> int | None:
     records = csv.reader(io.StringIO(text), delimiter=separator)
-    return next((n for n, record in enumerate(records, start=1) if len(record) > width), None)
+    try:
+        return next((n for n, record in enumerate(records, start=1) if len(record) > width), None)
+    except csv.Error:  # a field without end
+        return None
 
 
-def _require(
-    columns: Sequence[str], present: Sequence[str], separator: str | None, design: Mapping[str, Any]
-) -> None:
+def _require(columns: Sequence[str], present: Sequence[str], separator: str | None, name: str) -> None:
     missing = [column for column in columns if column not in present]
     if not missing:
         return
@@ -98,4 +114,4 @@ def _require(
         others = [mark for mark in ";\t,|" if mark in present[0] and mark != separator]
         hint = f"; is the `separator` {others[0]!r}?" if others else hint
     noun = "column" if len(missing) == 1 else "columns"
-    raise Unusable(f"{design['path']} has no {noun} {quoted(missing)}{hint or '.'} It has {quoted(present)}")
+    raise Unusable(f"{name} has no {noun} {quoted(missing)}{hint or '.'} It has {quoted(present)}")

@@ -5,8 +5,8 @@ from typing import Any
 
 import polars as pl
 
-from lmmstudy.clean_columns import Layout
 from lmmstudy.clean_read import ROW
+from lmmstudy.layout import Layout
 
 LISTED = 500  # entries of a list in the audit; the counts under `rows` are always complete
 

@@ -1,6 +1,6 @@
 """The study's configuration: checked as a whole, completed with defaults, split by job.
 
-`load(config, schema)` is what the Snakefile calls. It knows two kinds of mistakes, those the JSON
+`study` is what the Snakefile calls. It knows two kinds of mistakes, those the JSON
 Schema describes and those between keys (a candidate that is not a model), and reports all of them
 together in one text for the user. The schema is the only home of defaults and descriptions.
 
@@ -14,40 +14,68 @@ from typing import Any
 
 import yaml
 
-from lmmstudy.formulas import columns_used, fill, residual_structure, variance_structure
+from lmmstudy.config_file import ConfigError, listing, read_config
+from lmmstudy.formulas import columns_used, fill_formula, residual_structure, variance_structure
+from lmmstudy.places import problems_of_paths
 from lmmstudy.problems import problems_of
 
+__all__ = ["CONFIG", "ConfigError", "load", "plan", "read_schema", "study"]
+
+CONFIG = "config/config.yaml"
 SCHEMA = Path(__file__).resolve().parents[1] / "workflow" / "schemas" / "config.schema.yaml"
 ROLES = ("subject", "time", "response")
 CLEANING = (
     *("path", "separator", "decimal", "encoding"),
     *("group", "categories", "missing", "range", "duplicates"),
+    *("wide", "time_unit", "time_zero", "date_format"),
 )
 
 
-class ConfigError(Exception):
-    """A configuration that cannot be run; the text lists every problem found."""
+def study(given: Mapping[str, Any], files: Sequence[str | Path] = (), where: str = CONFIG) -> dict[str, Any]:
+    """The study's configuration: the file `where`, or what Snakemake was `given` in its place.
+
+    given : keys from the command line (`--config`) and from the `files` named with `--configfile`. Such
+    files replace `where`, so a study of one's own does not run the embedded ones too; single keys change
+    `where`, section by section. `study_config` among them names another file. Raises `ConfigError`.
+    """
+    own = dict(given)
+    where = str(own.pop("study_config", where))
+    base = {} if files else read_config(where)
+    for key, value in (own if files else _typed(own)).items():
+        old = base.get(key)
+        base[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return load(base, where=", ".join(str(file) for file in files) or where)
 
 
-def load(config: Mapping[str, Any], schema: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def _typed(value: Any) -> Any:
+    """Keys of the command line, which Snakemake hands on as text, with their numbers as numbers."""
+    if isinstance(value, Mapping):
+        return {key: _typed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_typed(item) for item in value]
+    if isinstance(value, str):
+        try:
+            return float(value) if "." in value or "e" in value.lower() else int(value)
+        except ValueError:
+            return value
+    return value
+
+
+def load(
+    config: Mapping[str, Any], schema: Mapping[str, Any] | None = None, where: str = CONFIG
+) -> dict[str, Any]:
     """A checked copy of `config` with the schema's defaults filled in.
 
     Stanzas set to null are left out. Raises `ConfigError` listing every problem: where, what stands
-    there, what is allowed and, for a name, the nearest known one.
+    there, what is allowed and, for a name, the nearest known one. `where` is the file to correct.
     """
     schema = read_schema() if schema is None else schema
     complete = deepcopy(dict(config))
     for section in ("datasets", "models"):
         if isinstance(complete.get(section), dict):
             complete[section] = {k: v for k, v in complete[section].items() if v is not None}
-    if problems := problems_of(complete, schema):
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        listing = "\n".join(f"  - {problem}" for problem in problems)
-        raise ConfigError(
-            f"The configuration has {count}:\n{listing}\n"
-            "Correct config/config.yaml (or the file given with --configfile); "
-            "config/README.md explains every key."
-        )
+    if problems := [*problems_of(complete, schema), *problems_of_paths(complete, Path.cwd())]:
+        raise listing(problems, where)
     return _with_defaults(complete, schema, schema)
 
 
@@ -87,7 +115,7 @@ def _fitting(dataset: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, 
     return {
         "dataset": _pick(dataset, (*ROLES, "fixed", "categories")),
         "model": model,
-        "formula": fill(model["formula"], dataset),
+        "formula": fill_formula(model["formula"], dataset),
         "residual_structure": residual_structure(model, dataset),
         "variance": variance_structure(model, dataset),
     }

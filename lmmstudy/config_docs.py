@@ -17,11 +17,12 @@ INTRODUCTION = """\
 
 `config/config.yaml` describes the embedded studies. To add a dataset, copy a stanza, change it, and
 run `snakemake --cores 8`: only its own jobs run. For a study of your own, write another file of the
-same form and run `snakemake --cores 8 --replace-workflow-config --configfile mystudy.yaml`. Without
-`--replace-workflow-config` the file is merged into `config/config.yaml`, and a stanza set to `null`
-in it removes that dataset.
+same form and run `lmm run --config mystudy.yaml`; the embedded studies are left out then. (Plain Snakemake
+takes `snakemake --cores 8 --configfile mystudy.yaml`, but evaluates templates in a file that asks for
+it with `__use_yte__`; `lmm run` and `config/config.yaml` are read as plain data.)
 
-Every mistake is reported before anything runs: where, what stands there, what is allowed.
+Every mistake is reported before anything runs: where, what stands there, what is allowed. `lmm check`
+lists them together with those of the raw files; `lmm init FILE` drafts a stanza for a raw file.
 """
 
 
@@ -33,7 +34,7 @@ def render(schema: Mapping[str, Any]) -> str:
         section = properties[name]
         definition = schema["$defs"][section["additionalProperties"]["$ref"].rsplit("/", 1)[1]]
         sections.append(_section(f"{name}.NAME", section["description"], definition, schema))
-    for name in ("selection", "report"):
+    for name in ("selection", "report", "runs", "files"):
         sections.append(_section(name, properties[name]["description"], properties[name], schema))
     return "\n".join(sections)
 

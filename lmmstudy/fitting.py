@@ -8,13 +8,16 @@ sentence to show.
 """
 
 import platform
+import sys
 import traceback
 from collections.abc import Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal
 
 import lmmcore as lmm
 from lmmcore.errors import LmmError
+from lmmstudy.bundle import write as write_bundle
 from lmmstudy.files import file_sha256, read_json, write_json
 from lmmstudy.structures import residual_of, variance_of
 
@@ -29,11 +32,13 @@ def fit_candidate(
     design: Mapping[str, Any],
     code: str,
     out: str,
+    replay: str | None = None,
 ) -> None:
-    """Fit `model` to the table `parquet` by ML and REML and write the record to `out`. Never raises.
+    """Fit `model` to the table `parquet` by ML and REML and write the record to `out`.
 
     `design` is the model's `fit` part of `lmmstudy.config.plan`; `audit` the clean.json beside the
-    table.
+    table. A fit that gave no estimate leaves what repeats it in the archive `replay`. Raises MemoryError
+    and OSError alone: what a full machine or disk prevents is no result, and the next run tries again.
     """
     config = {key: design[key] for key in ("dataset", "model", "report")}
     record: dict[str, Any] = {
@@ -62,10 +67,23 @@ def fit_candidate(
             record |= _fitted(parquet, design)
         except LmmError as error:
             record |= {"status": "not_applicable", "message": str(error)}
+        except (MemoryError, OSError):
+            raise
         except Exception as error:  # a defect, or data nobody thought of: the dataset keeps its report
             traceback.print_exc()
             record |= {"status": "error", "message": f"{type(error).__name__}: {error}"}
+        if replay is not None:
+            _keep_or_remove(replay, parquet, design, record)
     write_json(record, out)
+
+
+def _keep_or_remove(replay: str, parquet: str, design: Mapping[str, Any], record: Mapping[str, Any]) -> None:
+    """The archive of a fit without an estimate, with the command for it in the log; none for a good one."""
+    if record["status"] in COMPARABLE:
+        Path(replay).unlink(missing_ok=True)
+        return
+    write_bundle(replay, parquet, design, record["message"])
+    print(f"{record['message']}\nRepeat this fit with: lmm replay {replay}", file=sys.stderr)
 
 
 def fit_table(

@@ -21,6 +21,16 @@ def fill(template: str, dataset: Mapping[str, Any]) -> str:
     return re.sub(pattern, lambda match: str(dataset.get(match[1], match[0])), template)
 
 
+def fill_formula(template: str, dataset: Mapping[str, Any]) -> str:
+    """The template filled in as a formula: columns whose names are not plain words stand in backticks."""
+    columns = {key: _in_formula(str(dataset[key])) for key in KEYS if key in dataset and key != "fixed"}
+    return fill(template, {**dataset, **columns})
+
+
+def _in_formula(column: str) -> str:
+    return column if re.fullmatch(r"[^\W\d][\w.]*", column) and column not in CONSTANTS else f"`{column}`"
+
+
 def keys_of(model: Mapping[str, Any]) -> set[str]:
     """Keys in braces in a model's formula and columns."""
     texts = [model["formula"], *(str(value) for part in PARTS for value in model.get(part, {}).values())]
@@ -69,7 +79,7 @@ def columns_used(dataset: Mapping[str, Any], models: Mapping[str, Any]) -> list[
     roles = [dataset["subject"], dataset["time"], dataset["response"]]
     named = {dataset["group"]} if "group" in dataset else set()
     for model in (models[name] for name in dataset["candidates"]):
-        named |= set(columns_of(fill(model["formula"], dataset)))
+        named |= set(columns_of(fill_formula(model["formula"], dataset)))
         residual = residual_structure(model, dataset) or {}
         variance = variance_structure(model, dataset) or {}
         columns = (residual.get("time"), residual.get("subject"), variance.get("column"), variance.get("of"))

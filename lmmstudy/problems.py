@@ -7,6 +7,7 @@ from jsonschema import Draft202012Validator
 
 from lmmstudy.formulas import KEYS, PARTS, columns_used, keys_of
 from lmmstudy.problems_structures import COLUMN_KEYS, check_keys, check_structures
+from lmmstudy.problems_values import check_names, check_numbers, check_text_format, check_times
 from lmmstudy.wording import did_you_mean, quoted
 
 
@@ -35,10 +36,12 @@ def _explain(error: Any) -> Iterator[str]:
     elif rule == "type":
         kinds = [allowed] if isinstance(allowed, str) else allowed
         words = " or ".join(_KINDS.get(kind, kind) for kind in kinds)
-        yield f"{where}: {_shown(value)} is not {words}"
+        yield f"{where}: {_shown(value)} is not {words}{_yaml_hint(value)}"
     elif rule == "pattern":
         section = where.rsplit(".", 1)[-1]
-        yield f"{section}: the name {value!r} must start with a letter; then letters, digits, _, -"
+        yield f"{section}: the name {_shown(value)} must start with a letter; then letters, digits, _, -"
+    elif rule == "not":
+        yield f"{where}: the column {_shown(value)} cannot have a backtick or a line break; rename it"
     elif rule in _LIMITS:
         yield f"{where}: {_shown(value)} {_LIMITS[rule].format(allowed)}"
     else:
@@ -53,13 +56,14 @@ _KINDS = {
     "boolean": "true or false",
 }
 _LIMITS = {
+    "minimum": "must be at least {}",
     "exclusiveMinimum": "must be greater than {}",
     "exclusiveMaximum": "must be less than {}",
     "minProperties": "needs at least {} entry",
     "minItems": "needs at least {} item(s)",
     "maxItems": "can have at most {} items",
     "minLength": "must not be empty",
-    "maxLength": "must be at most {} character long",
+    "maxLength": "must be at most {} character(s) long",
     "uniqueItems": "names the same thing twice",
 }
 
@@ -68,6 +72,9 @@ def _cross_check(config: Mapping[str, Any]) -> Iterator[str]:
     """Mistakes between keys, wherever the parts concerned have the right shape."""
     models = _section(config, "models")
     datasets = _section(config, "datasets")
+    yield from check_numbers(config)
+    yield from check_names(models, "models")
+    yield from check_names(datasets, "datasets")
     for name in models:
         model = _section(models, name)
         yield from _check_formula(f"models.{name}.formula", model.get("formula"))
@@ -75,8 +82,6 @@ def _cross_check(config: Mapping[str, Any]) -> Iterator[str]:
         yield from check_structures(f"models.{name}", *parts)
     for name in datasets:
         yield from _check_dataset(f"datasets.{name}", _section(datasets, name), models)
-    if "index" in datasets:
-        yield "datasets.index: choose another name, reports/index.html lists all datasets"
 
 
 def _check_formula(where: str, formula: Any) -> Iterator[str]:
@@ -89,12 +94,14 @@ def _check_formula(where: str, formula: Any) -> Iterator[str]:
 
 def _check_dataset(where: str, dataset: Mapping[str, Any], models: Mapping[str, Any]) -> Iterator[str]:
     names = dataset.get("candidates")
-    candidates = names if isinstance(names, list) else []
+    candidates = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
     unknown = [candidate for candidate in candidates if candidate not in models]
     known = ", ".join(models)
     for candidate in unknown:
         near = did_you_mean(candidate, list(models))
         yield f"{where}.candidates: there is no model {candidate!r}{near} (models: {known})"
+    yield from check_text_format(where, dataset)
+    yield from check_times(where, dataset)
     if isinstance(fixed := dataset.get("fixed"), str) and "~" in fixed:
         yield f"{where}.fixed: {fixed!r} must be the right-hand side alone, without '~'"
     roles = [str(dataset[key]) for key in ("subject", "time", "response") if key in dataset]
@@ -104,7 +111,9 @@ def _check_dataset(where: str, dataset: Mapping[str, Any], models: Mapping[str, 
         if _numbers(limits) and limits[0] > limits[1]:
             yield f"{where}.range.{column}: {limits} must be [lowest, highest]"
     listed = [_section(models, str(c)) for c in candidates]
-    if len(roles) == 3 and "fixed" in dataset and all(_readable(model) for model in listed):
+    columns = [dataset.get(key, "") for key in ("subject", "time", "response", "fixed", "group")]
+    sound = all(isinstance(column, str) for column in columns) and names == candidates
+    if sound and len(roles) == 3 and "fixed" in dataset and all(_readable(model) for model in listed):
         for name, model in zip(candidates, listed, strict=True):
             if "group" not in dataset and "group" in keys_of(model):
                 yield f"{where}: the candidate {name!r} uses {{group}}, but the dataset names no `group`"
@@ -131,6 +140,12 @@ def _section(mapping: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _numbers(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(type(v) in (int, float) for v in value)
+
+
+def _yaml_hint(value: Any) -> str:
+    if isinstance(value, bool):
+        return "; YAML reads yes, no, on and off as true and false: put a text in quotation marks"
+    return ""
 
 
 def _shown(value: Any) -> str:

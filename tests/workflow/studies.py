@@ -1,5 +1,7 @@
 """Small studies in folders of their own, run by the real Snakemake."""
 
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -88,6 +90,27 @@ class Study:
             command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         return Run(done.returncode, done.stdout)
+
+    def lmm(self, *arguments: str, **environment: str) -> Run:
+        """The command `lmm`, from this copy of the project."""
+        done = subprocess.run(
+            [sys.executable, "-m", "lmmstudy", *arguments],
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(self.folder)} | environment,
+        )
+        return Run(done.returncode, done.stdout)
+
+    def results(self) -> dict[str, bytes]:
+        """Every file under results/ by name."""
+        files = [path for path in (self.folder / "results").rglob("*") if path.is_file()]
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in sorted(files)}
+
+    def ledger(self) -> list[dict]:
+        """Every line of the ledger."""
+        return [json.loads(line) for line in (self.folder / "runs/ledger.jsonl").read_text().splitlines()]
 
     def plan(self) -> Run:
         """A dry run."""

@@ -54,12 +54,31 @@ def test_mistakes_are_listed_together_without_a_traceback(tmp_path):
         assert words in run.text
 
 
-def test_null_in_a_second_config_removes_a_dataset(finished):
-    path = finished.folder / "mine.yaml"
-    path.write_text("datasets: {alpha: null}\n")
-    run = finished.snakemake("--configfile", "mine.yaml", "--dry-run", "--forceall")
-    assert run.status == 0
-    assert "beta" in run.text and "alpha" not in run.text
+def test_a_config_of_one_s_own_replaces_the_embedded_one(finished):
+    config = finished.config
+    config["datasets"] = {"beta": config["datasets"]["beta"], "alpha": None}
+    (finished.folder / "mine.yaml").write_text(yaml.safe_dump(config))
+    for arguments in (["--configfile", "mine.yaml"], ["--config", "study_config=mine.yaml"]):
+        run = finished.snakemake(*arguments, "--dry-run", "--forceall")
+        assert run.status == 0, run.text
+        assert run.jobs == {"clean": 1, "fit": 3, "select": 1, "report": 1, "index": 1}
+        assert "beta" in run.text and "alpha" not in run.text
+
+
+def test_single_keys_of_the_command_line_change_the_config(finished):
+    run = finished.snakemake("--config", "report={conf_level: 0.9}", "--dry-run")
+    assert run.status == 0, run.text
+    assert run.jobs["fit"] == 6
+
+
+def test_a_template_in_the_config_is_not_evaluated(tmp_path):
+    study = new_study(tmp_path / "study", {})
+    proof = tmp_path / "proof"
+    text = f"__use_yte__: true\ndatasets:\n  ?open({str(proof)!r}, 'w'): 1\nmodels: {{}}\n"
+    (study.folder / "config/config.yaml").write_text(text)
+    run = study.snakemake("--dry-run")
+    assert run.status == 1 and "unknown key '__use_yte__'" in run.text
+    assert not proof.exists()
 
 
 def test_scripts_use_this_checkout_and_the_threads_they_are_given(study):

@@ -11,12 +11,14 @@ ROOT = (
 )
 sys.path.insert(0, str(ROOT))
 
-from lmmstudy.config import ConfigError, load, plan
+from lmmstudy.config import ConfigError, plan, study
 from lmmstudy.fingerprint import fingerprints
 from lmmstudy.outcome import announce
+from lmmstudy.places import usable
 
+# Read here and not by `configfile:`, which would evaluate templates in it.
 try:
-    config = load(config)
+    config = study(config, workflow.overwrite_configfiles)
 except ConfigError as problems:
     sys.exit(str(problems))
 
@@ -25,6 +27,8 @@ PLAN = plan(config)
 CODE = fingerprints((ROOT / "workflow" / "scripts").glob("*.py"), ROOT)
 DATASETS = sorted(config["datasets"])
 MODELS = sorted(config["models"])
+PAIRS = [(dataset, model) for dataset in DATASETS for model in PLAN[dataset]["fit"]]
+FITS = {"dataset": [d for d, _ in PAIRS], "model": [m for _, m in PAIRS]}
 
 
 wildcard_constraints:
@@ -33,9 +37,9 @@ wildcard_constraints:
 
 
 def raw_file(wildcards):
-    """The raw file, or nothing while it is missing: then `clean` says so and the others go on."""
+    """The raw file, or nothing while it cannot be read: then `clean` says so and the others go on."""
     path = config["datasets"][wildcards.dataset]["path"]
-    return path if exists(path) else []
+    return path if usable(path) else []
 
 
 def candidate_files(wildcards):

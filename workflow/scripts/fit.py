@@ -14,4 +14,5 @@ if __name__ == "__main__":
         design=snakemake.params.design,
         code=snakemake.params.code,
         out=snakemake.output.record,
+        replay=snakemake.log[0].removesuffix(".log") + ".replay.zip",
     )

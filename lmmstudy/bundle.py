@@ -1,0 +1,66 @@
+"""What is needed to repeat one fit somewhere else: a small archive of its design and its rows.
+
+A candidate without an estimate leaves one beside its log; `lmm replay FILE` fits it again. Equal fits give
+equal bytes.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+
+from lmmcore.errors import DataError
+from lmmstudy.files import canonical_json, write_atomically
+from lmmstudy.formulas import FITTED, columns_of
+
+DESIGN, ROWS = "design.json", "rows.parquet"
+KEYS = ("formula", "residual_structure", "variance", "dataset", "report")
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The file time in the archive: the earliest that the format has."""
+
+
+def write(path: str | Path, parquet: str, design: Mapping[str, Any], message: str) -> None:
+    """Write the archive `path` of the fit of `design` (see `lmmstudy.config.plan`) to the table `parquet`."""
+    rows = io.BytesIO()
+    table = pl.read_parquet(parquet)
+    table.select([name for name in table.columns if name in _columns(design)]).write_parquet(rows)
+    kept = {key: design[key] for key in KEYS} | {"message": message}
+    parts = {DESIGN: canonical_json(kept).encode(), ROWS: rows.getvalue()}
+
+    def fill(place: Path) -> None:
+        with zipfile.ZipFile(place, "w") as archive:
+            for name, content in parts.items():
+                archive.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_DEFLATED)
+
+    write_atomically(path, fill)
+
+
+def replay(path: str) -> str:
+    """Fit what the archive `path` holds, by ML and REML; the summaries as text.
+
+    Raises LmmError as the fit did, or DataError when `path` is no such archive.
+    """
+    from lmmstudy.fitting import fit_table
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            design, rows = json.loads(archive.read(DESIGN)), archive.read(ROWS)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is not an archive of a failed fit ({error}).") from None
+    with TemporaryDirectory() as folder:
+        table = Path(folder) / ROWS
+        table.write_bytes(rows)
+        categories = design["dataset"].get("categories")
+        fits = [fit_table(str(table), design, method, categories) for method in ("ML", "REML")]
+    return "\n\n".join(map(str, fits))
+
+
+def _columns(design: Mapping[str, Any]) -> set[str]:
+    structures = [design["residual_structure"] or {}, design["variance"] or {}]
+    named = {part[key] for part in structures for key in ("time", "subject", "column", "of") if key in part}
+    return set(columns_of(design["formula"])) | named - {FITTED, None}

@@ -1,0 +1,61 @@
+"""`lmm check`: every problem of a configuration and of its raw files, found before anything runs."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lmmcore.errors import LmmError
+from lmmcore.formula.parse import parse
+from lmmstudy.clean import problems_of_raw
+from lmmstudy.config import ConfigError, load, plan
+from lmmstudy.config_file import read_config
+from lmmstudy.places import usable
+
+
+def check(path: str) -> list[str]:
+    """Texts for the terminal, none when all is well: what is wrong with the configuration file `path`, in
+    the words that the workflow would use, then a line for each formula and raw file that cannot be used.
+
+    The raw file of a dataset is looked at as soon as its own stanza is sound, whatever else is not.
+    """
+    try:
+        given = read_config(path)
+    except ConfigError as error:
+        return [str(error)]
+    found = []
+    try:
+        load(given, where=path)
+    except ConfigError as error:
+        found.append(str(error))
+    for name, config in _alone(given):
+        jobs = plan(config)[name]
+        found += _formulas(name, jobs["fit"])
+        raw = jobs["clean"]["path"]
+        found += problems_of_raw(name, raw if usable(raw) else None, jobs["clean"])
+    return found
+
+
+def _alone(config: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each sound dataset with the study that has no other: only its own candidates, and the general keys."""
+    datasets, models = config.get("datasets"), config.get("models")
+    if not isinstance(datasets, Mapping) or not isinstance(models, Mapping):
+        return
+    general = {key: config[key] for key in ("files",) if key in config}
+    for name, stanza in datasets.items():
+        names = _texts(stanza.get("candidates")) if isinstance(stanza, Mapping) else []
+        listed = {model: models[model] for model in names if model in models}
+        try:
+            yield name, load({**general, "datasets": {name: stanza}, "models": listed})
+        except ConfigError:
+            continue
+
+
+def _texts(value: Any) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _formulas(dataset: str, fits: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for model, design in fits.items():
+        try:
+            parse(design["formula"])
+        except LmmError as error:
+            yield f"{model} cannot be fitted to {dataset}: {design['formula']!r}: {error}"

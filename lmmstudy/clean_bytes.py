@@ -1,0 +1,99 @@
+"""From a file's bytes to its text: read as a whole, unpacked, recognised for what they are, decoded."""
+
+import gzip
+import io
+import time
+import unicodedata
+import zlib
+from pathlib import Path
+
+LARGEST = 4 * 2**30
+"""Bytes of an unpacked file; a bigger one is a mistake or an attack."""
+PATIENCE = 10
+"""Times to look again at a file that is being written, half a second apart."""
+FOREIGN = {
+    b"PK\x03\x04": ("a zip archive or an Excel workbook", "save the sheet as CSV (UTF-8)"),
+    b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "save the sheet as CSV (UTF-8)"),
+    b"BZh": ("packed with bzip2", "unpack it, or pack it with gzip"),
+    b"\xfd7zXZ": ("packed with xz", "unpack it, or pack it with gzip"),
+    b"(\xb5/\xfd": ("packed with zstd", "unpack it, or pack it with gzip"),
+    b"%PDF": ("a PDF", "export the table as CSV"),
+    b"$FL2": ("an SPSS file", "export it as CSV or Parquet"),
+    b"<stata_dta>": ("a Stata file", "export it as CSV or Parquet"),
+    b"RDX3": ("an R file", "export it as CSV or Parquet"),
+}
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+class Unusable(Exception):
+    """The raw file cannot be analysed; the text completes the sentence "... was not analysed: ".
+
+    others : further problems of the same kind, for `lmm check`, which lists them all.
+    """
+
+    def __init__(self, reason: str, others: tuple[str, ...] = ()) -> None:
+        super().__init__(reason)
+        self.others = others
+
+
+def read_bytes(path: Path, name: str) -> bytes:
+    """The content of the file `path`, which sentences call `name`; all of it from one moment.
+
+    A file that somebody is writing is looked at again until it rests. Raises `Unusable`.
+    """
+    for attempt in range(PATIENCE):
+        if attempt:
+            time.sleep(0.5)
+        try:
+            before = path.stat()
+            content = path.read_bytes()
+            after = path.stat()
+        except IsADirectoryError:
+            raise Unusable(f"{name} cannot be read, it is a folder: correct `path`") from None
+        except OSError as error:
+            raise Unusable(f"{name} cannot be read ({error.strerror}): correct this, or `path`") from error
+        moment = (before.st_mtime_ns, before.st_size, before.st_ino)
+        if moment == (after.st_mtime_ns, after.st_size, after.st_ino) and len(content) == after.st_size:
+            return content
+    raise Unusable(f"{name} changed while it was read: run again when whoever writes it is done")
+
+
+def unpacked(content: bytes, name: str) -> bytes:
+    """`content` out of gzip if it is in it. Raises `Unusable` for damage and for what is no data file."""
+    if content.startswith(b"\x1f\x8b"):
+        try:
+            with gzip.open(io.BytesIO(content)) as stream:
+                content = stream.read(LARGEST + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise Unusable(f"{name} is damaged, its gzip packing breaks off: copy it again") from error
+        if len(content) > LARGEST:
+            raise Unusable(f"{name} unpacks to more than {LARGEST // 2**30} GiB: split it")
+    for start, (kind, remedy) in FOREIGN.items():
+        if content.startswith(start):
+            raise Unusable(f"{name} is {kind}: {remedy}")
+    return content
+
+
+def decoded(content: bytes, encoding: str, name: str) -> str:
+    """The text, lines ended by line feeds, characters composed (NFC: one é, however it was typed).
+
+    Raises `Unusable` with the line for bytes that are not in `encoding`.
+    """
+    plain = encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
+    if plain and content.startswith(UTF16):
+        raise Unusable(f"{name} begins like UTF-16: set `encoding: utf-16`")
+    try:
+        text = content.decode("utf-8-sig" if plain else encoding)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise Unusable(
+            f"byte {error.start} of {name}, in line {line}, is not {encoding}: name the file's `encoding`, "
+            "such as latin-1"
+        ) from error
+    except (LookupError, ValueError) as error:
+        raise Unusable(f"Python knows no text encoding {encoding!r}: correct `encoding`") from error
+    if "\0" in text:
+        hint = "set `encoding: utf-16`" if text.count("\0") > len(text) // 4 else "export the table as CSV"
+        raise Unusable(f"{name} is not a text file (a zero byte at {text.index(chr(0))}): {hint}")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text if text.isascii() else unicodedata.normalize("NFC", text)

@@ -1,0 +1,88 @@
+"""Texts as numbers, ids and categories, and sentences about those that are not."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import polars as pl
+
+from lmmstudy.clean_bytes import Unusable
+from lmmstudy.layout import Layout, label
+
+EXAMPLES = 5
+MARKS = {".": r"^[^,]*$", ",": r"^[^.]*$", "both": r"^(?:[^,]*|[^.,]*,[^.,]*)$"}
+THOUSANDS = r"^[+-]?\d{1,3}(?:[.,'’ \u{a0}\u{202f}]\d{3})+(?:[.,]\d+)?$"
+UNITS = r"^[+-]?\d+(?:[.,]\d+)?\s*[^\d\s.,]{1,12}$"
+
+
+def parse(values: pl.Series, decimal: str) -> pl.Series:
+    """Float64, null where the text is no finite number written with the decimal mark `decimal`."""
+    plain = values.set(~values.str.contains(MARKS[decimal]).fill_null(False), None)
+    numbers = plain.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
+    return numbers.set(~numbers.is_finite().fill_null(False), None)
+
+
+def subjects(values: pl.Series) -> pl.Series:
+    """Whole numbers when every id is one in its shortest form, so that 2 sorts before 10; else text."""
+    whole = values.drop_nulls().str.contains(r"^(?:0|-?[1-9]\d{0,17})$")
+    return values.cast(pl.Int64) if len(whole) and whole.all() else values
+
+
+def as_text(values: pl.Series) -> pl.Series:
+    """The values as text; whole numbers without a fraction."""
+    if values.dtype.is_float():
+        labels = [None if v is None or v != v else label(v) for v in values]
+        return pl.Series(values.name, labels, dtype=pl.String)
+    return values.cast(pl.String)
+
+
+def numeric_codes(layout: Layout) -> list[float]:
+    """The codes for missing values that are numbers."""
+    return list(_floats(layout.design["missing"]))
+
+
+def listing(values: pl.Series, rows: pl.Series, wanted: pl.Series) -> str:
+    """The wanted values with their rows, the first few of many."""
+    found = list(zip(values.filter(wanted), rows.filter(wanted), strict=True))
+    shown = ", ".join(f"{_short(value)} in row {row}" for value, row in found[:EXAMPLES])
+    return shown if len(found) <= EXAMPLES else f"{shown} and {len(found) - EXAMPLES} more"
+
+
+def not_numbers(values: pl.Series, rows: pl.Series, strange: pl.Series, layout: Layout) -> Unusable:
+    """Why the `strange` values of a column are no numbers, and what to do about it."""
+    column, texts = values.name, values.filter(strange)
+    where = listing(values, rows, strange)
+    covariate = layout.role(column) == "covariate"
+    advice = "correct them, or name them under `missing`"
+    if column == layout.time and texts.str.contains(r"^\d{4}-\d|^\d{1,2}[./]\d{1,2}[./]\d{2}").all():
+        return Unusable(
+            f"column {column!r} holds what is not a number: {where}: for dates set `time_unit`, such as days"
+        )
+    if texts.str.contains(THOUSANDS).any() and not _decimal_comma(texts, layout):
+        advice = "separators of thousands are not read, remove them"
+        if texts.str.contains(r"^[+-]?\d+,\d+$").any() and layout.design["decimal"] == ".":
+            advice += "; if the comma is a decimal mark, set `decimal`"
+    elif _decimal_comma(texts, layout):
+        advice = "if the comma is a decimal mark, set `decimal`"
+    elif texts.str.contains(UNITS).any() and not covariate:
+        advice = "write the numbers without a unit, or name these under `missing`"
+    elif covariate:
+        advice += f"; if {column!r} is a category, list its levels under `categories`"
+    return Unusable(f"column {column!r} holds what is not a number: {where}: {advice}")
+
+
+def _decimal_comma(texts: pl.Series, layout: Layout) -> bool:
+    commas = texts.filter(texts.str.contains(r"^[+-]?\d*,\d+$"))
+    return layout.design["decimal"] == "." and len(commas) > 0 and not commas.str.contains(THOUSANDS).all()
+
+
+def _short(value: Any, most: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= most else f"{text[: most - 4]}...{text[-1]}"
+
+
+def _floats(codes: Sequence[Any]) -> Iterator[float]:
+    for code in codes:
+        try:
+            yield float(code)
+        except ValueError:
+            continue

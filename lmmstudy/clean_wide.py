@@ -1,0 +1,32 @@
+"""A table with one row a subject and one column a time, as one with a row a measurement."""
+
+import polars as pl
+
+from lmmstudy.clean_bytes import Unusable
+from lmmstudy.clean_read import ROW
+from lmmstudy.layout import Layout
+from lmmstudy.wording import quoted
+
+
+def lengthen(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
+    """One row for each row of `frame` and each column of `layout.wide`, in this order.
+
+    The time is text, as in a text file, when the responses are; row numbers stay those of the file. Raises
+    `Unusable` when the columns are of different types.
+    """
+    columns = list(layout.wide)
+    types = {frame[column].dtype for column in columns}
+    if len(types) > 1 and not all(kind.is_numeric() for kind in types):
+        raise Unusable(f"the columns {quoted(columns)} of `wide` hold different things: store all as numbers")
+    kept = [ROW, layout.subject, *layout.design["covariates"]]
+    parts = [
+        frame.select(
+            *kept,
+            pl.lit(float(time)).alias(layout.time),
+            pl.col(column).alias(layout.response)
+            if types == {pl.String}
+            else pl.col(column).cast(pl.Float64).alias(layout.response),
+        )
+        for column, time in layout.wide.items()
+    ]
+    return pl.concat(parts).sort(ROW, maintain_order=True)

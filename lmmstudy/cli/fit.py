@@ -1,0 +1,100 @@
+"""Fit a formula to a file and print the summary.
+
+Example: lmm fit "Reaction ~ Days + (Days | Subject)" data/raw/sleepstudy.csv --residual ar1:Days
+"""
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from typing import Any
+
+from lmmstudy.wording import did_you_mean
+
+RESIDUALS = (
+    *("ar1", "car1", "exponential", "gaussian"),
+    *("compound_symmetry", "toeplitz", "unstructured", "random_walk"),
+)
+VARIANCES = {"by_group": "column", "power": "of"}
+
+
+def add(parser: ArgumentParser) -> None:
+    """Arguments."""
+    parser.add_argument("formula", help="in lme4 notation")
+    parser.add_argument("file", help=".csv or .parquet")
+    parser.add_argument("--method", choices=("REML", "ML"), default="REML")
+    parser.add_argument(
+        "--residual",
+        type=residual,
+        metavar="TYPE:TIME[,subject=COLUMN][,nugget]",
+        help=f"correlation within subjects, e.g. ar1:time; TYPE is one of {', '.join(RESIDUALS)}",
+    )
+    parser.add_argument(
+        "--variance",
+        type=variance,
+        metavar="TYPE:COLUMN",
+        help="by_group:COLUMN, power:COLUMN or power:fitted",
+    )
+    parser.add_argument(
+        "--df",
+        choices=("satterthwaite", "kenward-roger", "residual", "asymptotic"),
+        default="satterthwaite",
+        help="degrees of freedom of the fixed effects",
+    )
+
+
+def main(given: Namespace) -> int:
+    """Fit and print."""
+    import lmmcore as lmm
+    from lmmstudy.structures import residual_of, variance_of
+
+    fit = lmm.fit(
+        given.formula,
+        given.file,
+        method=given.method,
+        residual=residual_of(given.residual),
+        variance=variance_of(given.variance),
+    )
+    print(fit)
+    if given.df != "satterthwaite":
+        print(f"\nFixed effects ({given.df}):")
+        for row in fit.tidy(df=given.df).to_dicts():
+            print(
+                f"  {row['term']}: {row['estimate']:.5g} (se {row['std_error']:.4g}, df "
+                f"{row['df'] if row['df'] is not None else float('inf'):.4g}, p {row['p_value']:.4g}), "
+                f"95% interval {row['conf_low']:.5g} to {row['conf_high']:.5g}"
+            )
+    return 0
+
+
+def residual(text: str) -> dict[str, Any]:
+    """The residual structure that `text` names, as `lmmstudy.structures` takes it."""
+    kind, _, rest = text.partition(":")
+    _known(kind, RESIDUALS)
+    parts = [part.strip() for part in rest.split(",") if part.strip()]
+    named = dict(part.split("=", 1) for part in parts if "=" in part)
+    plain = [part for part in parts if "=" not in part]
+    nugget = "nugget" in plain
+    times = [part for part in plain if part != "nugget"]
+    if set(named) - {"subject"}:
+        raise ArgumentTypeError(f"{text!r}: only subject= may be set, as in ar1:time,subject=id")
+    if kind == "compound_symmetry" and times or len(times) > 1:
+        raise ArgumentTypeError(f"{text!r} names a time too many")
+    if kind != "compound_symmetry" and not times:
+        raise ArgumentTypeError(f"{text!r} needs the column of the times, as in {kind}:time")
+    if nugget and kind not in ("exponential", "gaussian"):
+        raise ArgumentTypeError(f"{text!r}: only exponential and gaussian have a nugget")
+    subject = named.get("subject")
+    return {"type": kind, "time": times[0] if times else None, "subject": subject, "nugget": nugget}
+
+
+def variance(text: str) -> dict[str, str]:
+    """The variance structure that `text` names, as `lmmstudy.structures` takes it."""
+    kind, _, column = text.partition(":")
+    _known(kind, tuple(VARIANCES))
+    if not column:
+        raise ArgumentTypeError(f"{text!r} needs a column, as in {kind}:COLUMN")
+    return {"type": kind, VARIANCES[kind]: column}
+
+
+def _known(kind: str, allowed: tuple[str, ...]) -> None:
+    if kind not in allowed:
+        near = did_you_mean(kind, allowed)
+        raise ArgumentTypeError(f"there is no type {kind!r}{near} (allowed: {', '.join(allowed)})")

@@ -1,0 +1,12 @@
+"""Arguments that several commands share."""
+
+from argparse import ArgumentParser
+
+from lmmstudy.config import CONFIG
+
+
+def add_config(parser: ArgumentParser) -> None:
+    """`--config FILE`."""
+    parser.add_argument(
+        "--config", default=CONFIG, metavar="FILE", help=f"the study's configuration (default: {CONFIG})"
+    )

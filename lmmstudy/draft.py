@@ -1,0 +1,125 @@
+"""`lmm init`: a dataset's stanza drafted from its raw file, with every guess marked as one."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from lmmstudy.clean_bytes import decoded, read_bytes, unpacked
+from lmmstudy.clean_read import kind_of, parquet_table, text_table
+from lmmstudy.draft_columns import Column, describe, guess_roles, wide_columns
+from lmmstudy.wording import quoted
+
+SEPARATORS = (",", ";", "\t", "|")
+
+
+@dataclass(frozen=True)
+class Source:
+    """How the file is written, and its table."""
+
+    kind: str
+    encoding: str | None
+    separator: str | None
+    frame: pl.DataFrame
+
+
+def draft(path: str) -> str:
+    """The stanza as YAML, to be put under `datasets:`. Raises `Unusable` for a file that holds no table."""
+    source = _open(Path(path), path)
+    columns = [describe(source.frame[name]) for name in source.frame.columns if name]
+    roles = guess_roles(source.frame, columns)
+    by_name = {column.name: column for column in columns}
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(path).name.split(".")[0])
+    name = (name if re.match(r"[A-Za-z]", name) else f"study_{name}")[:100]
+    lines = [f"  # {source.frame.height} rows, {len(columns)} columns: {_listing(columns)}", f"  {name}:"]
+    lines += [f"    path: {_scalar(path)}"]
+    default = "\t" if source.kind == "tsv" else ","
+    if source.separator not in (None, default):
+        lines.append(f"    separator: {_scalar(source.separator or '')}")
+    marks = {column.decimal for column in columns} - {"."}
+    if marks:
+        lines.append("    decimal: " + ("','" if marks == {","} and not _points(columns) else "both"))
+    if source.encoding not in (None, "utf-8"):
+        lines.append(f"    encoding: {source.encoding} # a guess: look at letters with accents in the report")
+    wide = wide_columns(columns)
+    notes = {"subject": "who was measured", "time": "when", "response": "what was measured"}
+    for role, what in notes.items():
+        if wide and role != "subject":
+            value, why = ("time", what) if role == "time" else (wide[0] or "value", what)
+        else:
+            value, why = roles.get(role) or "TO_BE_NAMED", f"{what}; a guess" if role in roles else what
+        lines.append(f"    {role}: {_scalar(value)} # {why}")
+    if wide:
+        lines.append("    wide: # one row a subject, one column a time: COLUMN: TIME, please check the times")
+        lines += [f"      {_scalar(column)}: {time:g}" for column, time in wide[1].items()]
+    elif (time := by_name.get(roles.get("time", ""))) and time.kind == "date":
+        lines.append("    time_unit: days # the dates become days since the subject's first one")
+    elif roles.get("time") is None:
+        lines.append("    # no column of numbers or dates differs within subjects: name the time yourself")
+    codes = sorted({code for column in columns for code in column.codes})
+    if codes:
+        lines.append(f"    missing: [{', '.join(codes)}] # these look like codes; remove what is a value")
+    lines.append(f"    fixed: {_scalar('time' if wide else _plain_name(roles.get('time')))} # add covariates")
+    lines.append("    candidates: [random_intercept, random_slope]")
+    return "\n".join(lines) + "\n"
+
+
+def _open(path: Path, name: str) -> Source:
+    content = unpacked(read_bytes(path, name), name)
+    kind = kind_of(path)
+    if kind == "parquet":
+        return Source(kind, None, None, parquet_table(content, name))
+    encoding = _encoding(content)
+    text = decoded(content, encoding, name)
+    separator = _separator(text)
+    return Source(kind, encoding, separator, text_table(text, separator, name))
+
+
+def _encoding(content: bytes) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            content.decode(encoding)
+            return encoding
+        except UnicodeDecodeError:
+            continue
+    return "latin-1"
+
+
+def _separator(text: str) -> str:
+    """The mark that the first lines have in equal number, the most frequent of several."""
+    lines = [line for line in text.split("\n", 50)[:50] if line.strip()]
+    counts = {mark: [line.count(mark) for line in lines] for mark in SEPARATORS}
+
+    def fit(mark: str) -> tuple[float, int]:
+        found = counts[mark]
+        same = sum(count == found[0] for count in found) / len(found) if found and found[0] else 0.0
+        return same, found[0] if found else 0
+
+    return max(SEPARATORS, key=fit)
+
+
+def _listing(columns: list[Column]) -> str:
+    shown = quoted([f"{column.name} ({column.kind})" for column in columns], most=12)
+    return " ".join(shown.replace("'", "").split())  # whatever breaks a line would end the comment
+
+
+def _points(columns: list[Column]) -> bool:
+    """Whether some column of numbers with a fraction is written with points."""
+    return any(column.pointed for column in columns)
+
+
+def _plain_name(name: str | None) -> str:
+    if name is None:
+        return "1"
+    return name if re.fullmatch(r"[^\W\d]\w*", name) else f"`{name}`"
+
+
+def _scalar(text: str) -> str:
+    """`text` as YAML: bare where that is safe, else in double quotes (JSON is YAML)."""
+    safe = re.fullmatch(r"[A-Za-z_][\w./-]*", text, re.ASCII)
+    words = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
+    return text if safe and text.lower() not in words else json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,152 @@
+"""`lmm run`: one locked run of the study, compared with the last good one and written to the ledger."""
+
+import os
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lmmstudy.config import ConfigError, study
+from lmmstudy.files import read_json, write_json
+from lmmstudy.history import ledger, notify, page, workflow
+from lmmstudy.history.codes import MEANING, Exit, gravest
+from lmmstudy.history.drift import Change, compare
+from lmmstudy.history.lock import Held, abandoned, hold, locked_by_snakemake
+from lmmstudy.history.snapshot import snapshot
+
+RUNS = Path("runs")
+SHOWN = 5
+"""Moves and datasets that the terminal shows; runs/last.html has them all."""
+
+
+def execute(config: str, arguments: Sequence[str]) -> Exit:
+    """Run the study of the configuration file `config` in this folder. Never raises.
+
+    arguments : passed on to Snakemake. Every run leaves at least one line in runs/ledger.jsonl.
+    """
+    begun = ledger.now()
+    name = ledger.new_run(begun)
+    owner = f"run {name}, process {os.getpid()} on {socket.gethostname()}, since {begun}"
+    try:
+        with hold(RUNS / "lock", owner) as lock:
+            return _recorded(name, begun, config, arguments, lock)
+    except Held as other:
+        _say(f"Another run holds the lock: {other}. Nothing was done.")
+        event = {"event": "refused", "run": name, "time": begun, "exit": int(Exit.LOCKED)}
+        ledger.append(RUNS / "ledger.jsonl", event | {"holder": str(other)})
+        return Exit.LOCKED
+    except OSError as error:
+        _say(f"The run cannot write {error.filename or RUNS} ({error.strerror}): correct this and run again.")
+        return Exit.CRASH
+
+
+def _recorded(name: str, begun: str, config: str, arguments: Sequence[str], lock: int) -> Exit:
+    """The run between its `started` and its `finished` line."""
+    path, clock = RUNS / "ledger.jsonl", time.monotonic()
+    events = ledger.read(path)
+    for run in ledger.unfinished(events):
+        _say(f"The run {run} was interrupted; this one goes on from what it finished.")
+        ledger.append(path, {"event": "interrupted", "run": run, "time": begun, "noticed_by": name})
+    start = {"event": "started", "run": name, "time": begun, "config": config, "pid": os.getpid()}
+    ledger.append(path, start | {"host": socket.gethostname(), "git": ledger.git_state(Path.cwd())})
+    end: dict[str, Any] = {}
+    try:
+        code = _run(name, config, arguments, lock, end)
+    except ConfigError as problems:
+        _say(str(problems))
+        code, end["message"] = Exit.CONFIG, str(problems)
+    except KeyboardInterrupt:
+        code, end["message"] = Exit.CRASH, "stopped by the user"
+    except Exception as error:
+        traceback.print_exc()
+        code, end["message"] = Exit.CRASH, f"{type(error).__name__}: {error}"
+    end |= {"event": "finished", "run": name, "time": ledger.now(), "exit": int(code)}
+    end |= {"outcome": MEANING[code], "seconds": round(time.monotonic() - clock, 1)}
+    ledger.append(path, end)
+    _say(f"Run {name}: {MEANING[code]} (exit code {int(code)}).")
+    notify.notify(ledger.last_finished(events), end)
+    return code
+
+
+def _run(name: str, config: str, arguments: Sequence[str], lock: int, end: dict[str, Any]) -> Exit:
+    """Snakemake, then the comparison; `end` gains what the `finished` line tells of it."""
+    checked = study({}, where=config)
+    if locked_by_snakemake(Path.cwd()):
+        if not abandoned(Path.cwd()):
+            end["message"] = "Snakemake is at work in this folder, or was stopped on another machine"
+            _say(f"{end['message']}: if none is, say snakemake --unlock. Nothing was done.")
+            return Exit.LOCKED
+        workflow.unlock(config)
+    log = RUNS / "logs" / f"{name}.log"
+    status = workflow.run(workflow.command(config, arguments), log, lock, RUNS / "lock")
+    end |= {"snakemake": status, "jobs": workflow.jobs(log)}
+    changes = _compare(name, checked)
+    if stale := _stale(checked):
+        end["stale"] = stale
+        _say(f"The raw files of these datasets have not changed for longer than max_age: {', '.join(stale)}.")
+    codes = {change.code for change in changes}
+    finished = [change for change in changes if change.kind != "unfinished"]
+    if status != 0 and (len(finished) == len(changes) or not finished):
+        codes.add(Exit.CRASH)
+        end["message"] = f"Snakemake stopped with status {status}: see {log}"
+        _say(end["message"])
+    code = gravest(codes)
+    telling = page.ranked(changes)
+    end["datasets"] = {"total": len(checked["datasets"]), "changed": [c.dataset for c in telling]}
+    end["datasets"]["failed"] = [c.dataset for c in changes if c.code == Exit.FAILED]
+    for change in telling:
+        ledger.append(RUNS / "ledger.jsonl", {"event": "dataset", "run": name} | change.event())
+    page.write(RUNS / "last.html", name, ledger.now(), code, changes, len(checked["datasets"]))
+    _tell(telling)
+    return code
+
+
+def _compare(name: str, config: dict[str, Any]) -> list[Change]:
+    """Changes since the last good run of each dataset; the good runs are brought up to date."""
+    path = RUNS / "state.json"
+    old: dict[str, Any] = read_json(path) if path.exists() else {}
+    new: dict[str, Any] = {}
+    changes = []
+    for dataset, stanza in sorted(config["datasets"].items()):
+        before = old.get(dataset, {})
+        now = snapshot(dataset, stanza["candidates"], Path("results"))
+        change = compare(dataset, before.get("good"), now, config["runs"]["tolerance"])
+        if change.code in (Exit.FAILED, Exit.UNEXPLAINED):
+            new[dataset] = before | {"failing": change.code == Exit.FAILED}
+        else:
+            same = "good" in before and now["causes"]["data"] == before["good"]["causes"]["data"]
+            since = before["data_since"] if same else ledger.now()
+            new[dataset] = {"good": now, "run": name, "failing": False, "data_since": since}
+            if before.get("failing") and change.kind == "same":
+                message = f"{dataset} has results again; nothing moved"
+                change = Change(dataset, change.code, "recovered", message, change.causes)
+        changes.append(change)
+    for dataset in sorted(set(old) - set(new)):
+        changes.append(Change(dataset, Exit.SAME, "removed", f"{dataset} is no longer in the configuration"))
+    write_json(new, path)
+    return changes
+
+
+def _stale(config: dict[str, Any]) -> list[str]:
+    """Datasets whose raw file has been the same for more than their `max_age` in days."""
+    state = read_json(RUNS / "state.json")
+    limits = {name: stanza["max_age"] for name, stanza in config["datasets"].items() if "max_age" in stanza}
+    since = {name: state.get(name, {}).get("data_since") for name in limits}
+    return sorted(name for name, days in limits.items() if since[name] and ledger.age(since[name]) > days)
+
+
+def _tell(changes: Sequence[Change]) -> None:
+    """The gravest changes on the terminal."""
+    for change in changes[:SHOWN]:
+        _say(change.message)
+        for sentence in [*change.conclusions, *(move.sentence for move in change.moves)][:SHOWN]:
+            _say(f"  {sentence}")
+    if len(changes) > SHOWN:
+        _say(f"... and {len(changes) - SHOWN} more datasets: see {RUNS / 'last.html'}")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -1,0 +1,75 @@
+"""What the results say of a dataset, in the few numbers that one run is compared with the next by.
+
+A snapshot is a mapping:
+`status` ("ok", "failed", "unfinished"), `message`; `causes`, a hash of each thing that results depend on;
+`selected`, `fit` (status of that model), `rows`, `subjects`; `estimates`, {name: [estimate, conf_low,
+conf_high, unit]}, where `unit` is the standard error, or None for a parameter of the covariance.
+"""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from lmmstudy.files import canonical_json, read_json
+
+Snapshot = dict[str, Any]
+CAUSES = ("data", "config", "engine", "environment")
+
+
+def snapshot(dataset: str, candidates: list[str], results: Path) -> Snapshot:
+    """The present state of `dataset` under the folder `results`."""
+    folder = results / dataset
+    files = [folder / "clean.json", folder / "selection.json"]
+    files += [folder / "models" / f"{model}.json" for model in candidates]
+    try:
+        clean, selection, *records = (read_json(path) for path in files)
+    except (OSError, ValueError):
+        return {
+            "status": "unfinished",
+            "message": f"{dataset} was not finished: see the files under logs/{dataset}",
+            "causes": {},
+        }
+    state: Snapshot = {"causes": _causes(clean, selection, records), "message": selection["message"]}
+    state |= {"rows": clean["rows"]["used"], "subjects": clean["subjects"]["used"]}
+    if selection["status"] != "ok":
+        return state | {"status": "failed"}
+    record = next(record for record in records if record["model"] == selection["selected"])
+    return state | {
+        "status": "ok",
+        "selected": selection["selected"],
+        "fit": record["status"],
+        "estimates": _estimates(record),
+    }
+
+
+def _estimates(record: Mapping[str, Any]) -> dict[str, list[float | None]]:
+    found = {
+        row["term"]: [row["estimate"], row["conf_low"], row["conf_high"], row["std_error"]]
+        for row in record["fixed"]
+    }
+    for row in record["random"]:
+        if row["term2"] is None:
+            name = f"sd({row['group']}{' ' + row['term1'] if row['term1'] else ''})"
+            found[name] = [row["sd"], None, None, None]
+        else:
+            name = f"correlation({row['group']} {row['term1']}, {row['term2']})"
+            found[name] = [row["correlation"], None, None, None]
+    for name, value in record["residual_parameters"].items():
+        found[f"residual {name}"] = [value, None, None, None]
+    return found
+
+
+def _causes(clean: Mapping[str, Any], selection: Mapping[str, Any], records: list[Any]) -> dict[str, str]:
+    """A hash of the raw file, the config that the results used, the code, the versions."""
+    origins = [item["provenance"] for item in (clean, selection, *records)]
+    return {
+        "data": str(clean["source"]["sha256"]),
+        "config": _hash([origin["config"] for origin in origins]),
+        "engine": _hash([origin["code"] for origin in origins]),
+        "environment": _hash([origin["versions"] for origin in origins]),
+    }
+
+
+def _hash(value: Any) -> str:
+    return sha256(canonical_json(value).encode()).hexdigest()[:16]

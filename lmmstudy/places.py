@@ -1,0 +1,54 @@
+"""Where raw files may be: in the study's folder, or in folders that the configuration names."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from os.path import commonpath
+from pathlib import Path
+from typing import Any
+
+
+def problems_of_paths(config: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    """A sentence for each raw file of `config` that is outside `folder` and the folders allowed.
+
+    Links are followed first: what counts is the file that would be read.
+    """
+    files = config.get("files")
+    named = files.get("raw_folders") if isinstance(files, Mapping) else None
+    allowed = [text for text in named if isinstance(text, str)] if isinstance(named, list) else []
+    datasets = config.get("datasets")
+    for name, dataset in datasets.items() if isinstance(datasets, Mapping) else ():
+        path = dataset.get("path") if isinstance(dataset, Mapping) else None
+        if not isinstance(path, str) or not path:
+            continue
+        where = f"datasets.{name}.path"
+        if marks := sorted(set(path) & set("{}<>\n\r")):
+            found = " ".join(repr(mark) for mark in marks)
+            why = f"has characters that stand for something else here ({found})"
+            yield f"{where}: {path!r} {why}: rename the file"
+            continue
+        try:
+            target = (folder / path).resolve()
+            inside = _inside(target, [folder, *(folder / text for text in allowed)])
+        except (OSError, ValueError, RuntimeError) as error:
+            yield f"{where}: {path!r} is no path of a file ({error})"
+            continue
+        if not inside:
+            yield (
+                f"{where}: {path!r} is outside the study's folder: move the file here, or allow its folder "
+                f"with `files: {{raw_folders: [{str(target.parent)!r}]}}`"
+            )
+
+
+def usable(path: str | Path) -> bool:
+    """Whether `path` is a file that can be opened for reading."""
+    try:
+        if not Path(path).is_file():  # asked first: opening a pipe would wait for somebody to write
+            return False
+        with open(path, "rb"):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _inside(target: Path, folders: Sequence[Path]) -> bool:
+    roots = [str(folder.resolve()) for folder in folders]
+    return any(commonpath([root, str(target)]) == root for root in roots)
