@@ -1,5 +1,6 @@
 """Linear mixed models for longitudinal data: random effects, serial correlation, exact derivatives."""
 
+from lmmcore.bootstrap import bootstrap_lrt
 from lmmcore.covariance.ar1 import AR1
 from lmmcore.covariance.compound import CompoundSymmetry
 from lmmcore.covariance.exponential import CAR1, Exponential, Gaussian
@@ -40,6 +41,7 @@ __all__ = [
     "Toeplitz",
     "TwoStage",
     "Unstructured",
+    "bootstrap_lrt",
     "compare",
     "compare_fixed",
     "fit",

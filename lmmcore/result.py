@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from lmmcore.prediction import predict
 from lmmcore.solution import Solution
 
 if TYPE_CHECKING:  # what is seldom needed is imported by the method that needs it
+    from lmmcore.bootstrap import Bootstrap
     from lmmcore.inference.caic import ConditionalAic
     from lmmcore.inference.components import Components
     from lmmcore.inference.emm_grid import EmmGrid
@@ -261,6 +262,30 @@ class Fit:
         from lmmcore.inference.confint import confint
 
         return confint(self.solution, method, conf_level, df)
+
+    def bootstrap(
+        self,
+        n: int = 1000,
+        seed: int = 1,
+        *,
+        kind: Literal["parametric", "cases"] = "parametric",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Bootstrap:
+        """Fit the model again to n data sets like its own: responses drawn from the model, or its outermost
+        units drawn with replacement. Has .confint(type=...), .frame(), .sentence. progress(done, n) is called
+        now and then; by default a bar or log lines on stderr for work longer than a second."""
+        from lmmcore.bootstrap import bootstrap
+        from lmmcore.progress import Progress
+
+        return bootstrap(
+            self.solution, n, seed=seed, kind=kind, progress=progress or Progress(f"{kind} bootstrap")
+        )
+
+    def simulate(self, n: int = 1, seed: int = 1) -> np.ndarray:
+        """Responses drawn from the fitted model : (rows, n), in the order of the rows used."""
+        from lmmcore.bootstrap import simulate
+
+        return simulate(self.solution, n, seed)
 
     def profile(self, term: str, group: str | None = None, conf_level: float = 0.99) -> Any:
         """Frame of points of one parameter's profile likelihood: value, zeta (the signed root of the ML
