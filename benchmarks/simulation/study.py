@@ -1,6 +1,6 @@
 """One simulated data set: which tests reject a true hypothesis, which intervals hold the truth.
 
-The design is a small trial: N subjects in two arms, six visits, 5 % of them missing; nothing differs between
+The design is a small trial: N subjects in two arms, ten visits, 5 % of them missing; nothing differs between
 the arms. One subject more is never seen, and one visit more of each: they are there to be predicted. Each
 replicate is a dictionary of booleans, so that any number of chunks can be added up.
 """
@@ -8,18 +8,21 @@ replicate is a dictionary of booleans, so that any number of chunks can be added
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import numpy as np
 import polars as pl
 
 import lmmcore as lmm
 
-VISITS = 6
+VISITS = 10
 LEVEL = 0.05
-# Random intercept and slope, residual SD 1; AR(1) residuals of SD 1 without random effects.
-PSI = np.array([[1.0, 0.06], [0.06, 0.09]])
+# Random intercept and slope as in sleepstudy, residual SD 1; AR(1) residuals of SD 1 without random effects.
+PSI = np.array([[0.93, 0.015], [0.015, 0.053]])
 RHO = 0.5
-BETA = np.array([1.0, 0.5])
+BETA = np.array([9.8, 0.41])
+# Share of the data sets for which profile likelihood intervals are found: they take a hundred times as long.
+PROFILED = 0.1
 TESTS = ("satterthwaite", "kenward-roger", "residual", "asymptotic")
 CONTRASTS = {"arm": {"arm[T.b]": 1.0}, "slope": {"t:arm[T.b]": 1.0}}
 
@@ -58,7 +61,7 @@ def replicate(model: str, subjects: int, rng: np.random.Generator) -> dict[str, 
     frame, signal = simulated(model, subjects, rng)
     seen = frame.filter("seen")
     try:
-        return dict(OUTCOMES[model](frame, seen, signal))
+        return dict(OUTCOMES[model](frame, seen, signal, rng))
     except lmm.LmmError:
         return {"failed": True}
 
@@ -89,21 +92,49 @@ def predictions(fit: lmm.Fit, frame: pl.DataFrame, signal: np.ndarray) -> Iterat
         yield f"coverage: {name}", found["conf_low"] < truth < found["conf_high"]
 
 
-def of_slope(frame: pl.DataFrame, seen: pl.DataFrame, signal: np.ndarray) -> Iterator[tuple[str, bool]]:
+def intervals(fit: lmm.Fit, method: Literal["wald", "profile"]) -> Iterator[tuple[str, bool]]:
+    """The covariance parameters and the fixed effects; a missing limit counts as no interval."""
+    sd = np.sqrt(np.diag(PSI))
+    truths = {
+        "Intercept": BETA[0],
+        "t": BETA[1],
+        "sd__Intercept": sd[0],
+        "sd__t": sd[1],
+        "cor__Intercept.t": PSI[0, 1] / sd[0] / sd[1],
+        "sd__Observation": 1.0,
+        "rho": RHO,
+    }
+    for row in fit.confint(method).iter_rows(named=True):
+        low, high = row["conf_low"], row["conf_high"]
+        if low is not None and high is not None and np.isfinite(low) and np.isfinite(high):
+            yield f"coverage: {row['term']}, {method}", low < truths[row["term"]] < high
+
+
+def of_slope(
+    frame: pl.DataFrame, seen: pl.DataFrame, signal: np.ndarray, rng: np.random.Generator
+) -> Iterator[tuple[str, bool]]:
     """Random intercept and slope: tests of the arms, predictions without them."""
     fit = lmm.fit("y ~ t * arm + (t | id)", seen)
     yield from fixed_tests(fit)
     smaller = lmm.fit("y ~ t + (t | id)", seen)
     yield from predictions(smaller, frame, signal)
+    yield from intervals(smaller, "wald")
+    if rng.random() < PROFILED:
+        yield from intervals(smaller, "profile")
 
 
-def of_ar1(frame: pl.DataFrame, seen: pl.DataFrame, signal: np.ndarray) -> Iterator[tuple[str, bool]]:
+def of_ar1(
+    frame: pl.DataFrame, seen: pl.DataFrame, signal: np.ndarray, rng: np.random.Generator
+) -> Iterator[tuple[str, bool]]:
     """AR(1) residuals alone: tests of the arms."""
     fit = lmm.fit("y ~ t * arm", seen, residual=lmm.AR1("t", subject="id"))
     yield from fixed_tests(fit)
+    yield from intervals(lmm.fit("y ~ t", seen, residual=lmm.AR1("t", subject="id")), "wald")
 
 
-def of_none(frame: pl.DataFrame, seen: pl.DataFrame, signal: np.ndarray) -> Iterator[tuple[str, bool]]:
+def of_none(
+    frame: pl.DataFrame, seen: pl.DataFrame, signal: np.ndarray, rng: np.random.Generator
+) -> Iterator[tuple[str, bool]]:
     """No random effect: tests of a variance that is zero."""
     for method in ("REML", "ML"):
         null = lmm.fit("y ~ t", seen, method=method)
@@ -111,7 +142,7 @@ def of_none(frame: pl.DataFrame, seen: pl.DataFrame, signal: np.ndarray) -> Iter
         test = lmm.compare({"null": null, "one": one}).tests[0]
         yield f"size: variance, {method} boundary LRT", test["p_value"] < LEVEL
         yield f"size: variance, {method} naive LRT", test["p_value_naive"] < LEVEL
-        exact = lmm.rlrt(one, "(1 | id)", n=2_000, seed=1)
+        exact = lmm.rlrt(one, "(1 | id)", n=2_000, seed=int(rng.integers(2**31)))
         yield f"size: variance, exact {'R' * (method == 'REML')}LRT", exact.p_value < LEVEL
 
 
