@@ -17,8 +17,9 @@ INTRODUCTION = """# Sizes of tests and coverage of intervals, by simulation
 
 `snakemake --snakefile benchmarks/simulation/Snakefile --cores all` made this page ({replicates:,} data sets
 a column; the Monte-Carlo standard error of 5 % is {error:.2f} points). N subjects in two arms, ten visits,
-5 % of the rows missing, variances as in sleepstudy; profile intervals for a tenth of the data sets. A size is the share of rejections at 5 % of a hypothesis that is true; a coverage is
-the share of 95 % intervals that hold what they are for.
+5 % of the rows missing, variances as in sleepstudy; profile intervals for a tenth of the data sets. A size is
+the share of rejections at 5 % of a hypothesis that is true; a coverage is the share of 95 % intervals that
+hold what they are for.
 """
 
 

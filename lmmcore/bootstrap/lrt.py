@@ -12,7 +12,7 @@ from lmmcore.bootstrap.result import Progress
 from lmmcore.bootstrap.rows import Refits
 from lmmcore.bootstrap.simulate import RowSampler, check_converged, check_count, fixed_part
 from lmmcore.errors import FitError
-from lmmcore.inference.compare import _check_comparable
+from lmmcore.inference.compare import check_comparable
 from lmmcore.inference.nesting import step
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def bootstrap_lrt(
     models cannot be compared or are not nested, ValueError unless n is at least 1.
     """
     check_count(n)
-    _check_comparable([null, alternative])
+    check_comparable([null, alternative])
     if step(null.solution.model, alternative.solution.model) is None:
         raise FitError(
             f"The model {null.formula!r} is not a special case of {alternative.formula!r}, so that there is "

@@ -48,7 +48,7 @@ def compare(*fits: Fit | Mapping[str, Fit]) -> Comparison:
     Raises FitError if the fits use different rows or methods, or are REML fits with different fixed parts.
     """
     named = _named(fits)
-    _check_comparable(list(named.values()))
+    check_comparable(list(named.values()))
     lowest = min(fit.aic for fit in named.values())
     relative = {name: np.exp((lowest - fit.aic) / 2) for name, fit in named.items()}
     total = sum(relative.values())
@@ -95,7 +95,7 @@ def _label(fit: Fit) -> str:
     return fit.formula if residual is None else f"{fit.formula} + {residual.type}({residual.time})"
 
 
-def _check_comparable(fits: list[Fit]) -> None:
+def check_comparable(fits: list[Fit]) -> None:
     first = fits[0]
     for fit in fits[1:]:
         if fit.method != first.method:
