@@ -26,6 +26,8 @@ from lmmcore.moments.subjects import gram, inner, is_one
 DEPENDENT = 1e-7
 # Below this a Gram matrix cannot tell (its entries are squares): the rows decide.
 DOUBTFUL = 1e-4
+# A column of whose square less than this is left outside the columns before it is taken without them.
+NEARLY = 1e-3
 
 
 @dataclass(frozen=True)
@@ -103,14 +105,14 @@ def centre(
             if constant[index] == 0:
                 columns[index], mean = shift(column)
                 fixed[:, index] -= mean * constant
-    kept = _independent(columns)
+    products = gram(columns)
+    kept = _separate(columns, fixed, products)
     if constant is not None and np.any(constant[[i for i in range(len(X)) if i not in kept]]):
         raise DataError("The fixed effects are linearly dependent in a way that leaves no constant column.")
     columns = [columns[index] for index in kept]
     fixed = fixed[np.ix_(kept, kept)]
-    origin = (
-        np.linalg.solve(gram(columns), [inner(column, y) for column in columns]) if columns else np.empty(0)
-    )
+    moments = [inner(column, y) for column in columns]
+    origin = np.linalg.solve(products[np.ix_(kept, kept)], moments) if columns else np.empty(0)
     residual = np.array(y, dtype=float)
     for coefficient, column in zip(origin, columns, strict=True):
         residual -= coefficient * column
@@ -140,21 +142,35 @@ def _constant(X: Sequence[np.ndarray]) -> np.ndarray | None:
     return weights if indicators and total.min(initial=1.0) == 1 else None
 
 
-def _independent(columns: Sequence[np.ndarray]) -> list[int]:
-    """Indices of columns that are not combinations of earlier ones."""
-    matrix = gram(columns)
-    lengths = np.sqrt(np.diag(matrix))
+def _separate(columns: list[np.ndarray], fixed: np.ndarray, products: np.ndarray) -> list[int]:
+    """Indices of columns that are not combinations of earlier ones.
+
+    products : inner products. A column that almost is one (arm:time where time is a calendar year) is
+    replaced by what is left of it, in columns, fixed and products: its products would have no digits.
+    """
     kept: list[int] = []
-    for index, length in enumerate(lengths):
+    for index, column in enumerate(columns):
+        length = np.sqrt(products[index, index])
         if length == 0:
             continue
-        cross = matrix[kept, index] / (lengths[kept] * length)
-        inner = matrix[np.ix_(kept, kept)] / np.outer(lengths[kept], lengths[kept])
-        left = 1 - float(cross @ np.linalg.solve(inner, cross)) if kept else 1.0
+        lengths = np.sqrt(np.diag(products)[kept])
+        cross = products[kept, index] / (lengths * length)
+        inside = products[np.ix_(kept, kept)] / np.outer(lengths, lengths)
+        shares = np.linalg.solve(inside, cross) if kept else cross
+        left = 1 - float(cross @ shares)
         if left < DOUBTFUL**2:
-            left = _share_outside([columns[i] for i in kept], columns[index]) ** 2
-        if left > DEPENDENT**2:
-            kept.append(index)
+            left = _share_outside([columns[i] for i in kept], column) ** 2
+        if left <= DEPENDENT**2:
+            continue
+        if left < NEARLY:
+            coefficients = shares * length / lengths
+            rest = np.array(column)
+            for coefficient, other in zip(coefficients, kept, strict=True):
+                rest -= coefficient * columns[other]
+            columns[index] = rest
+            fixed[:, index] -= fixed[:, kept] @ coefficients
+            products[index] = products[:, index] = [inner(rest, other) for other in columns]
+        kept.append(index)
     return kept
 
 

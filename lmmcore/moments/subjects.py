@@ -54,6 +54,8 @@ class Weights:
 
 # Subjects are grouped by equal A when that at least divides their number by this.
 WORTH_GROUPING = 4
+# Subjects among which a repetition is looked for first.
+PROBED = 256
 # Entries of A that differ by less, relative to the largest, are sums of the same terms in another order.
 ROUNDING = 1e-13
 # Irrational, so that different A hardly ever have the same key.
@@ -193,6 +195,8 @@ def grouped(subjects: Subjects) -> Subjects | Patterns:
     key = np.zeros(N)
     for place, entry in enumerate(zip(*np.tril_indices(q), strict=True), start=1):
         key += HASH**place * subjects.A[entry]
+    if N > PROBED and len(np.unique(key[:PROBED])) == PROBED:  # irregular times: no two are alike
+        return subjects
     _, first, pattern = np.unique(key, return_index=True, return_inverse=True)
     P = len(first)
     same = subjects.A[:, :, first][:, :, pattern] if P * WORTH_GROUPING <= N else None

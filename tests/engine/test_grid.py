@@ -64,7 +64,9 @@ def test_same_deviance_and_derivatives(formula, residual, variance, method):
         assert ours.deviance - constant == pytest.approx(dense_deviance(model, ordinary, theta), rel=1e-10)
         for name in ("gradient", "hessian", "gram_first"):
             expected = getattr(theirs, name)
-            assert getattr(ours, name) == pytest.approx(expected, rel=1e-8, abs=1e-9 * np.abs(expected).max(initial=0))
+            assert getattr(ours, name) == pytest.approx(
+                expected, rel=1e-8, abs=1e-9 * np.abs(expected).max(initial=0)
+            )
         for cone, expected in zip(ours.cones, theirs.cones, strict=True):
             assert cone == pytest.approx(expected, rel=1e-8, abs=1e-8)
         assert ours.value.level.log_det == pytest.approx(theirs.value.level.log_det, rel=1e-10)
