@@ -20,8 +20,8 @@ import numpy as np
 
 from lmmcore.assembly import linear_objective
 from lmmcore.errors import FitError
-from lmmcore.likelihood.level import level_at
 from lmmcore.likelihood.grid import GridObjective
+from lmmcore.likelihood.level import level_at
 from lmmcore.likelihood.objective import Objective, Slopes
 from lmmcore.memory import remembered
 from lmmcore.solution import Solution

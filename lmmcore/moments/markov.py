@@ -5,7 +5,8 @@ R^-1 is then tridiagonal in each subject, and with p_j the row before j
     M = sum_j [u_j' u_j - phi_j (u_j' p_j + p_j' u_j) + phi_j^2 p_j' p_j] / (1 - phi_j^2)
       = sum_j a_j (u_j' u_j + p_j' p_j) + b_j (u_j' p_j + p_j' u_j) - sum_j p_j' p_j
 
-with a = 1 / (1 - phi^2), b = -phi a (p = 0 and phi = 0 for the first row of a subject), log|R| = -sum log a_j.
+with a = 1 / (1 - phi^2) and b = -phi a (p = 0 and phi = 0 for the first row of a subject), and
+log|R| = -sum log a_j.
 An evaluation touches the rows; where gaps repeat, lmmcore.moments.serial and lmmcore.moments.grid do not.
 """
 
