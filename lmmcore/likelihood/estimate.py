@@ -20,9 +20,12 @@ STEEP = 1e-7
 # Columns of Lambda below this (in units of one subject's information) are tried at exactly zero.
 NEGLIGIBLE = 1e-3
 SAME_DEVIANCE = 1e-9
-# Up to so many rows every start is followed, with the moment estimate of Psi times these.
-FEW_ROWS = 150
+# Small samples have several optima more often, and a search costs little. Up to so many rows every start is
+# followed, with the moment estimate of Psi times these; beside a serial correlation, up to twice as many.
+FEW_ROWS = 50
 SCALES = (1.0, 1 / 25, 50.0)
+# Rows up to which a third start is followed beside a serial correlation.
+SOME_ROWS = 1000
 
 
 def estimate(objective: Objective, starts: Sequence[np.ndarray]) -> Optimum:
@@ -61,7 +64,7 @@ def starting_points(
     if not correlations:
         scales = SCALES if objective.n <= FEW_ROWS and random else (1.0,)
         return [objective.theta([scale * psi for psi in psis], np.empty(0)) for scale in scales]
-    if objective.n <= FEW_ROWS:  # small samples have several optima more often, and cost nothing
+    if objective.n <= 2 * FEW_ROWS:
         scales = SCALES if random else (1.0,)
         return _best(
             objective,
@@ -72,7 +75,11 @@ def starting_points(
         return ample
     # Serial correlation and random effects explain the same covariance: start from both accounts.
     small = [psi / 25 for psi in psis]
-    return ample + _best(objective, [objective.theta(small, z) for z in correlations[-2:]])[:1]
+    starts = ample + _best(objective, [objective.theta(small, z) for z in correlations[-2:]])[:1]
+    if objective.n <= SOME_ROWS:
+        large = [50 * psi for psi in psis]
+        starts += _best(objective, [objective.theta(large, correlations[0])])
+    return starts
 
 
 def _best(objective: Objective, candidates: list[np.ndarray]) -> list[np.ndarray]:
