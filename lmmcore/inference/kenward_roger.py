@@ -13,7 +13,11 @@ import numpy as np
 
 from lmmcore.errors import FitError
 from lmmcore.inference.information import CovarianceInformation, covariance_information
+from lmmcore.inference.satterthwaite import combined_df
 from lmmcore.solution import Solution
+
+# Distance from 4 or 2 df, where the variance and the mean of F become infinite, at which it counts as there.
+NO_MOMENT = 1e-6
 
 
 def kenward_roger(solution: Solution) -> CovarianceInformation:
@@ -53,8 +57,15 @@ def scaled_f(solution: Solution, information: CovarianceInformation, L: np.ndarr
     g = ((size + 1) * a1 - (size + 4) * a2) / ((size + 2) * a2)
     common = 3 * size + 2 * (1 - g)
     c1, c2, c3 = g / common, (size - g) / common, (size + 2 - g) / common
-    mean = 1 / (1 - a2 / size)
-    variance = 2 / size * (1 + c1 * b) / ((1 - c2 * b) ** 2 * (1 - c3 * b))
-    rho = variance / (2 * mean**2)
+    # 1 / mean, and variance / (2 mean^2), of the F statistic; below 4 df formally, where they are infinite.
+    inverse_mean, bend = 1 - a2 / size, 1 - c2 * b
+    ratio = 1.0 if abs(inverse_mean) < NO_MOMENT and abs(bend) < NO_MOMENT else inverse_mean / bend
+    rest = 1 - c3 * b
+    rho = ratio**2 * (1 + c1 * b) / (size * rest) if abs(rest) > NO_MOMENT else np.inf
     df = 4 + (size + 2) / (size * rho - 1)
-    return df / (mean * (df - 2)), df
+    scale = df * inverse_mean / (df - 2) if abs(df - 2) > NO_MOMENT else 1.0
+    if df > 0 and scale > 0:
+        return scale, df
+    # No F distribution has such moments: the df of independent contrasts, combined.
+    each = 2 / np.einsum("rs,ra,sa->a", W, *2 * (np.einsum("raa->ra", parts),))
+    return 1.0, combined_df(each)

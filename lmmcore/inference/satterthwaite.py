@@ -13,6 +13,9 @@ import numpy as np
 from lmmcore.likelihood.certificate import free_parameters
 from lmmcore.likelihood.newton import Optimum
 
+# Degrees of freedom of combined t tests that differ by less are taken as equal.
+EQUAL = 1e-8
+
 
 def satterthwaite(optimum: Optimum, contrasts: np.ndarray, nu: int) -> np.ndarray:
     """Degrees of freedom of each row of contrasts : (k, p), in the model's own coordinates.
@@ -44,3 +47,13 @@ def satterthwaite(optimum: Optimum, contrasts: np.ndarray, nu: int) -> np.ndarra
     spread = np.einsum("ki,ik->k", gradient, 2 * solved)
     with np.errstate(divide="ignore"):
         return np.where(spread > 0, 2 * variance**2 / spread, np.inf)
+
+
+def combined_df(df: np.ndarray) -> float:
+    """Denominator df of an F test made of independent t tests, df : (l,) (Fai & Cornelius 1996)."""
+    if np.isinf(df).all() or np.ptp(df) < EQUAL * df.mean():
+        return float(df.mean())
+    if df.min() <= 2:
+        return 2.0
+    mean = float((1 / (1 - 2 / df)).sum())
+    return 2 * mean / (mean - len(df))

@@ -17,15 +17,13 @@ import numpy as np
 
 from lmmcore.inference.information import CovarianceInformation
 from lmmcore.inference.kenward_roger import adjusted_vcov, kenward_roger, scaled_f
-from lmmcore.inference.satterthwaite import satterthwaite
+from lmmcore.inference.satterthwaite import combined_df, satterthwaite
 from lmmcore.solution import Solution
 
 DfMethod = Literal["satterthwaite", "kenward-roger", "residual", "asymptotic"]
 DF_METHODS = ("satterthwaite", "kenward-roger", "residual", "asymptotic")
 # Share of the largest eigenvalue of L vcov L' below which a row of L repeats the others.
 REPEATED = 1e-10
-# Degrees of freedom of combined t tests that differ by less are taken as equal.
-EQUAL = 1e-8
 
 
 @dataclass(frozen=True)
@@ -125,15 +123,5 @@ def joint_test(
         statistic = scale * float(left @ np.linalg.solve(vcov, left)) / size
     else:
         statistic = float((left**2 / values[tested]).sum()) / size
-        den = _combined(linear_estimates(solution, independent, df).df)
+        den = combined_df(linear_estimates(solution, independent, df).df)
     return JointTest(statistic, size, den, float(fdtrc(size, min(den, 1e300), statistic)))
-
-
-def _combined(df: np.ndarray) -> float:
-    """Denominator df of an F test made of independent t tests, df : (l,) (Fai & Cornelius 1996)."""
-    if np.isinf(df).all() or np.ptp(df) < EQUAL * df.mean():
-        return float(df.mean())
-    if df.min() <= 2:
-        return 2.0
-    mean = float((1 / (1 - 2 / df)).sum())
-    return 2 * mean / (mean - len(df))
