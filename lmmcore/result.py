@@ -22,12 +22,14 @@ from lmmcore.solution import Solution
 
 if TYPE_CHECKING:  # what is seldom needed is imported by the method that needs it
     from lmmcore.bootstrap import Bootstrap
+    from lmmcore.diagnostics import Diagnostics
     from lmmcore.inference.caic import ConditionalAic
     from lmmcore.inference.components import Components
     from lmmcore.inference.emm_grid import EmmGrid
     from lmmcore.inference.explained import RSquared, VarianceShares
     from lmmcore.inference.marginal import MarginalCovariance
     from lmmcore.inference.reference_grid import At
+    from lmmcore.inference.sandwich import Robust
 
 
 @dataclass(frozen=True)
@@ -238,6 +240,20 @@ class Fit:
         from lmmcore.inference.caic import caic
 
         return caic(self)
+
+    def robust(self, kind: Literal["CR2", "CR0"] = "CR2") -> Robust:
+        """Cluster-robust covariance by outermost unit, Satterthwaite and AHT tests: .vcov, .tidy(),
+        .contrast(L, rhs), .caution; see lmmcore.inference.sandwich."""
+        from lmmcore.inference.sandwich import robust
+
+        return robust(self.solution, kind)
+
+    @property
+    def diagnostics(self) -> Diagnostics:
+        """Residuals, random effects and influence as data: .qq(), .acf(), .semivariogram(), ..."""
+        from lmmcore.diagnostics import Diagnostics
+
+        return Diagnostics(self.solution)
 
     def components(self, conf_level: float = 0.95) -> Components:
         """Covariance parameters with standard errors and Wald limits on log SD, Fisher's z, ...; `.frame()`,

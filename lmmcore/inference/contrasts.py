@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from lmmcore.data import to_frame
-from lmmcore.inference.wald import DfMethod, joint_test, linear_estimates
+from lmmcore.inference.wald import DfMethod, Estimates, JointTest, joint_test, linear_estimates
 from lmmcore.solution import Solution
 
 Contrast = Mapping[str, float] | Sequence[float] | np.ndarray
@@ -27,42 +27,44 @@ def contrast(
 
     Raises ValueError for unknown terms, a wrong shape or an empty hypothesis.
     """
+    return tested(
+        solution,
+        L,
+        rhs,
+        conf_level,
+        lambda matrix: linear_estimates(solution, matrix, df),
+        lambda matrix, values: joint_test(solution, matrix, values, df),
+    )
+
+
+def tested(
+    solution: Solution,
+    L: Contrast | Sequence[Contrast],
+    rhs: float | Sequence[float],
+    conf_level: float,
+    estimates: Callable[[np.ndarray], Estimates],
+    joint: Callable[[np.ndarray, np.ndarray], JointTest],
+) -> Any:
+    """The frame of `contrast` by a given kind of inference: estimates(L : (k, p)), joint(L, rhs : (k,))."""
     terms = solution.model.terms
     single = isinstance(L, Mapping) or not isinstance(L[0], Mapping | Sequence | np.ndarray)
     matrix = np.array([_weights(row, terms) for row in ([L] if single else L)])
     values = np.broadcast_to(np.asarray(rhs, dtype=float), len(matrix))
-    hypothesis = " and ".join(equation(*pair, terms) for pair in zip(matrix, values, strict=True))
-    backend = solution.model.table.backend
-    if not single:
-        test = joint_test(solution, matrix, values, df)
-        return to_frame(
-            {
-                "hypothesis": [hypothesis],
-                "statistic": [test.statistic],
-                "num_df": [test.num_df],
-                "den_df": [test.den_df],
-                "p_value": [test.p_value],
-            },
-            backend,
-        )
     if not matrix.any():
         raise ValueError("Every weight of the contrast is 0, so that there is nothing to test.")
-    found = linear_estimates(solution, matrix, df)
+    words = " and ".join(equation(*pair, terms) for pair in zip(matrix, values, strict=True))
+    columns: dict[str, Any] = {"hypothesis": [words]}
+    if not single:
+        test = joint(matrix, values)
+        shown = {"statistic": test.statistic, "num_df": test.num_df, "den_df": test.den_df}
+        columns |= {name: [value] for name, value in shown.items()} | {"p_value": [test.p_value]}
+        return to_frame(columns, solution.model.table.backend)
+    found = estimates(matrix)
     statistic, p_value = found.statistics(values)
     low, high = found.interval(conf_level)
-    return to_frame(
-        {
-            "hypothesis": [hypothesis],
-            "estimate": found.estimate,
-            "std_error": found.se,
-            "statistic": statistic,
-            "df": found.df,
-            "p_value": p_value,
-            "conf_low": low,
-            "conf_high": high,
-        },
-        backend,
-    )
+    columns |= {"estimate": found.estimate, "std_error": found.se, "statistic": statistic, "df": found.df}
+    columns |= {"p_value": p_value, "conf_low": low, "conf_high": high}
+    return to_frame(columns, solution.model.table.backend)
 
 
 def _weights(row: Any, terms: Sequence[str]) -> np.ndarray:

@@ -59,7 +59,7 @@ def covariance_information(solution: Solution) -> CovarianceInformation:
     p = model.p
     optimum = solution.optimum
     theta = np.concatenate([*_lambda(solution), optimum.evaluation.theta[optimum.objective.residual]])
-    slopes_at = _slopes_at(linear_objective(model), theta)
+    slopes_at = slopes_of(linear_objective(model), theta)
     phi = optimum.evaluation.value.profile.unscaled
 
     def slopes(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -94,7 +94,7 @@ def covariance_information(solution: Solution) -> CovarianceInformation:
     return CovarianceInformation(covariance, gram, drift, phi, excess)
 
 
-def _slopes_at(objective: Objective, theta: np.ndarray) -> Callable[[np.ndarray], Slopes]:
+def slopes_of(objective: Objective, theta: np.ndarray) -> Callable[[np.ndarray], Slopes]:
     """Derivatives of log|V| + <W, G> as a function of W."""
     if isinstance(objective, GridObjective):
         value = objective.value(theta)

@@ -128,7 +128,8 @@ def cross_derivatives(
     both = np.empty((len(c), len(c)))
     for r, below in enumerate(first):
         Mc = np.einsum("abn,rbn->ran", level.M, c[r])
-        MAM = np.einsum("acn,cdn,bdn->ab", level.M, below.A, level.M, optimize=True)
+        MA = np.einsum("acn,cdn->adn", level.M, below.A)
+        MAM = np.tensordot(MA, level.M, axes=((1, 2), (1, 2)))
         felt = MAM - 2 * np.tensordot(wU, Mc, axes=((0, 2), (0, 2)))
         mixed[:, r] = np.einsum("iab,ab->i", directions, felt)
         for s in range(r + 1):
