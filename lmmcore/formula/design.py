@@ -100,7 +100,7 @@ class Design:
     def _column(self, parts: Parts, table: Table, factors: dict[str, Any]) -> np.ndarray:
         """Product of the parts; ones if there is none."""
         if not parts:
-            return np.ones(table.n)
+            return np.broadcast_to(1.0, (table.n,))
         column = self._part(*parts[0], table, factors)
         for part in parts[1:]:
             column = column * self._part(*part, table, factors)

@@ -216,6 +216,8 @@ def compact(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     used = np.zeros(top + 2, dtype=bool)  # the last place is that of -1
     used[raw] = True
     present = np.flatnonzero(used[:-1])
+    if len(present) == top + 1:  # numbered so already
+        return raw.astype(np.intp, copy=False), present
     place = np.full(top + 2, -1, dtype=np.intp)
     place[present] = np.arange(len(present))
     return place[raw], present

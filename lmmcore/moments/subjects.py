@@ -15,11 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 
-@dataclass(frozen=True)
 class SortedRows:
     """The rows as the moments see them, sorted by outer unit, subject and time.
 
@@ -28,10 +28,36 @@ class SortedRows:
     belongs to, None where there is none.
     """
 
-    times: np.ndarray
-    subject: np.ndarray
-    starts: np.ndarray
-    outer: np.ndarray | None = None
+    def __init__(
+        self,
+        times: np.ndarray | None,
+        subject: np.ndarray | None,
+        starts: np.ndarray,
+        outer: np.ndarray | None = None,
+        n: int = 0,
+    ) -> None:
+        """n : number of rows, needed without subject. What is None is made when it is asked for."""
+        self.starts, self.outer = starts, outer
+        self.n = n if subject is None else len(subject)
+        if subject is not None:
+            self.subject = subject
+        if times is not None:
+            self.times = times
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """(N,) rows of each subject."""
+        return np.diff(self.starts, append=self.n)
+
+    @cached_property
+    def subject(self) -> np.ndarray:
+        """(n,) index of each row's subject."""
+        return np.repeat(np.arange(len(self.starts)), self.sizes)
+
+    @cached_property
+    def times(self) -> np.ndarray:
+        """(n,) times, or row numbers within the subject."""
+        return np.arange(self.n) - np.repeat(self.starts, self.sizes)
 
     @property
     def outer_starts(self) -> np.ndarray:
@@ -197,12 +223,17 @@ def grouped(subjects: Subjects) -> Subjects | Patterns:
         key += HASH**place * subjects.A[entry]
     if N > PROBED and len(np.unique(key[:PROBED])) == PROBED:  # irregular times: no two are alike
         return subjects
-    _, first, pattern = np.unique(key, return_index=True, return_inverse=True)
-    P = len(first)
-    same = subjects.A[:, :, first][:, :, pattern] if P * WORTH_GROUPING <= N else None
-    if same is None or np.abs(same - subjects.A).max() > ROUNDING * np.abs(subjects.A).max():
+    keys = np.unique(key)
+    P = len(keys)
+    if P * WORTH_GROUPING > N:
         return subjects
-    order = np.argsort(pattern, kind="stable")
+    pattern = np.searchsorted(keys, key).astype(np.int32)
+    member = np.empty(P, dtype=np.intp)
+    member[pattern] = np.arange(N)  # one of each
+    same = subjects.A[:, :, member][:, :, pattern]
+    if np.abs(same - subjects.A).max() > ROUNDING * np.abs(subjects.A).max():
+        return subjects
+    order = np.argsort(pattern.astype(np.int16) if P < 2**15 else pattern, kind="stable")
     counts = np.bincount(pattern, minlength=P)
     flat = subjects.B.reshape(r * q, N)[:, order]
     T = np.empty((P, r * q, r * q))
@@ -211,7 +242,7 @@ def grouped(subjects: Subjects) -> Subjects | Patterns:
         T[index] = members @ members.T
     T = np.ascontiguousarray(T.reshape(P, r, q, r, q).transpose(2, 4, 0, 1, 3))
     return Patterns(
-        np.ascontiguousarray(subjects.A[:, :, first]), T, subjects.S, subjects.log_r, counts.astype(float)
+        np.ascontiguousarray(subjects.A[:, :, member]), T, subjects.S, subjects.log_r, counts.astype(float)
     )
 
 
@@ -268,7 +299,9 @@ def inner(left: np.ndarray, right: np.ndarray) -> float:
 def independent(Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], rows: SortedRows) -> Subjects:
     """Moments for R = I of sorted rows."""
     q, r, N = len(Z), len(XY), len(rows.starts)
-    products = Products(lambda values: np.add.reduceat(values, rows.starts))
+    products = Products(
+        lambda values: rows.sizes.astype(float) if is_one(values) else np.add.reduceat(values, rows.starts)
+    )
     A = products.table(Z, Z) if q else np.zeros((0, 0, N))
     B = products.table(XY, Z) if q else np.zeros((r, 0, N))
     if rows.outer is None:
