@@ -114,8 +114,9 @@ def centre(
     moments = [inner(column, y) for column in columns]
     origin = np.linalg.solve(products[np.ix_(kept, kept)], moments) if columns else np.empty(0)
     residual = np.array(y, dtype=float)
+    scratch = np.empty_like(residual)  # a fresh array costs more than the arithmetic
     for coefficient, column in zip(origin, columns, strict=True):
-        residual -= coefficient * column
+        residual -= coefficient if is_one(column) else np.multiply(column, coefficient, out=scratch)
 
     z_columns, random = list(Z), np.eye(len(Z))
     for block in blocks:

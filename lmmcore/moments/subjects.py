@@ -196,9 +196,8 @@ def rotate(
 
 def turned(matrices: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """left' M_n right for M : (..., a, b, N), left : (a, c), right : (b, d)."""
-    # In two steps: searching the best order costs more than a small model's whole evaluation.
-    half = np.einsum("...abn,ac->...cbn", matrices, left)
-    return np.einsum("...cbn,bd->...cdn", half, right)
+    half = np.matmul(left.T, matrices.swapaxes(-3, -2)).swapaxes(-3, -2)
+    return np.matmul(right.T, half)
 
 
 def blockwise(parts: Sequence[np.ndarray]) -> np.ndarray:
@@ -255,13 +254,19 @@ class Products:
 
     def __init__(self, total: Callable[[np.ndarray], np.ndarray]) -> None:
         self._total = total
+        self._scratch: np.ndarray | None = None
         self._known: dict[tuple[int, int], np.ndarray] = {}
 
     def sum(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Sums of left * right : (N,)."""
         key = (id(left), id(right)) if id(left) < id(right) else (id(right), id(left))
         if key not in self._known:
-            self._known[key] = self._total(product(left, right))
+            if is_one(left) or is_one(right):
+                self._known[key] = self._total(product(left, right))
+            else:
+                if self._scratch is None:  # a fresh array costs more than the arithmetic
+                    self._scratch = np.empty_like(left)
+                self._known[key] = self._total(np.multiply(left, right, out=self._scratch))
         return self._known[key]
 
     def table(self, rows: Sequence[np.ndarray], columns: Sequence[np.ndarray]) -> np.ndarray:
