@@ -12,6 +12,7 @@ import numpy as np
 
 from lmmcore import frames, summary
 from lmmcore.blups import Blups, blups
+from lmmcore.errors import FitError
 from lmmcore.inference.boundary_df import DfConflict, df_conflict
 from lmmcore.inference.contrasts import Contrast, contrast
 from lmmcore.inference.criteria import Convention, Information, information
@@ -354,6 +355,23 @@ class Fit:
         from lmmcore.saved import save
 
         save(self, path)
+
+    def report(self, path: str | Path, title: str | None = None) -> None:
+        """Write one self-contained HTML page about the fit. Raises FitError if nothing that draws it is
+        installed (the study around the engine brings it: package lmmstudy)."""
+        from importlib.metadata import entry_points
+
+        found = tuple(entry_points(group="lmmcore.report"))
+        if not found:
+            raise FitError(
+                "fit.report() needs lmmstudy, which draws the page: install the project with `pip install .`."
+            )
+        found[0].load()(self, path, title)
+
+    def _repr_html_(self) -> str:
+        from lmmcore.notebook import html
+
+        return html(self)
 
     def __str__(self) -> str:
         return summary.text(self)

@@ -31,7 +31,7 @@ class Certificate:
     boundary : one phrase a parameter that stands on the boundary of its space.
     weak : one phrase a pair of parameters that the data can hardly tell apart.
     gain_left : log-likelihood that a further Newton step promises; 0 below 1e-8.
-    evaluations : evaluations of the deviance that the search took.
+    evaluations : of the deviance, in the search that found the optimum; starts : searches made.
     """
 
     converged: bool
@@ -41,6 +41,7 @@ class Certificate:
     weak: tuple[str, ...]
     gain_left: float
     evaluations: int
+    starts: int
     sentence: str
 
     @property
@@ -85,7 +86,8 @@ def certify(optimum: Optimum, boundary: tuple[str, ...], names: Mapping[int, tup
     weak = _weak(hessian[np.ix_(inside, inside)], np.flatnonzero(free)[inside], names) if converged else ()
     sentence = _sentence(converged, gain, smallest, cone, boundary, weak)
     scaled, gain = (0.0 if value < NOISE else value for value in (scaled, gain))
-    return Certificate(converged, scaled, smallest, boundary, weak, gain, optimum.evaluations, sentence)
+    searches = (optimum.evaluations, optimum.starts)
+    return Certificate(converged, scaled, smallest, boundary, weak, gain, *searches, sentence)
 
 
 def _cone_violation(optimum: Optimum) -> float:

@@ -44,7 +44,7 @@ def estimate(objective: Objective, starts: Sequence[np.ndarray]) -> Optimum:
             "every starting value; look for duplicated rows or a response without variation."
         )
     best = min(optima, key=lambda optimum: optimum.deviance)
-    return replace(best, evaluations=sum(optimum.evaluations for optimum in optima))
+    return replace(best, starts=len(starts))
 
 
 def starting_points(

@@ -9,7 +9,7 @@ relative change of 1e-9 is half a unit of log-likelihood squared.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,13 +29,14 @@ class Optimum:
     """Where the search ended.
 
     decrement : fall of the deviance that a further Newton step promises; evaluations : calls of
-    the objective, value-only ones of the line search included.
+    the objective in this search, value-only ones of the line search included; starts : searches made.
     """
 
     objective: Objective
     evaluation: Evaluation
     decrement: float
     evaluations: int
+    starts: int = 1
 
     @property
     def deviance(self) -> float:
@@ -91,7 +92,7 @@ def minimise(objective: Objective, start: np.ndarray, known: Sequence[Optimum] =
         objective, evaluation = turned, further
         for optimum in known:
             if _same_valley(objective, evaluation, optimum):
-                return replace(optimum, evaluations=evaluations)
+                return optimum
     return Optimum(objective, evaluation, decrement, evaluations)
 
 
