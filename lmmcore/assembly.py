@@ -10,6 +10,7 @@ import numpy as np
 
 from lmmcore.covariance.random import Block, RandomCovariance
 from lmmcore.covariance.residual import ResidualMoments, WrittenOut
+from lmmcore.likelihood.blocks import objective_of
 from lmmcore.likelihood.coordinates import Centred, Coordinates, centre, rotations
 from lmmcore.likelihood.grid import GridObjective
 from lmmcore.likelihood.nested import NestedMoments
@@ -17,7 +18,7 @@ from lmmcore.likelihood.objective import Objective
 from lmmcore.model import Model, RandomBlock, Rows
 from lmmcore.moments.dense import dense_moments
 from lmmcore.moments.grid import Grid, grid_of
-from lmmcore.moments.subjects import Subjects, blockwise, independent
+from lmmcore.moments.subjects import SortedRows, Subjects, blockwise, independent
 
 MakeMoments = Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], ResidualMoments]
 
@@ -54,41 +55,18 @@ class Assembly:
         """Find the coordinates of centred columns."""
         if rows.weights is not None:
             centred = centred.scaled(np.sqrt(rows.weights))
-        # Columns below each level: its own Z, then all that stands above it, then X and y.
-        above, Z = [*centred.X, centred.y], list[np.ndarray]()
-        widths = [covariance.q for covariance in covariances]
-        ends = list(accumulate(widths))
-        own = [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
-        cells = []
-        for place, unit in zip(own, rows.units, strict=True):
-            above = [*Z, *above]
-            Z = centred.Z[place]
-            cells.append(independent(Z, above, unit))
-        names = [name for block in blocks for name in block.names]
-        mean_A = np.zeros((sum(widths), sum(widths)))
-        for place, cell in zip(own, cells, strict=True):
-            mean_A[place, place] = cell.A.sum(axis=2) / cell.A.shape[2]
-        # S of the outermost level: [X y]'[X y].
-        fixed, random = rotations(
-            cells[0].S[:, :, 0],
-            mean_A,
-            [Block(block.columns, block.kind) for block in blocks],
-            names,
-            len(rows.y),
-        )
-        parts = [random[place, place] for place in own]
-        outsides = [blockwise([*parts[:level][::-1], fixed]) for level in range(len(parts))]
-        rotated = zip(cells, outsides, parts, strict=True)
+        columns = level_columns(centred.Z, [*centred.X, centred.y], covariances)
+        cells = [independent(*pair, unit) for pair, unit in zip(columns, rows.units, strict=True)]
+        fixed, random, turns = level_rotations(cells, blocks, covariances, len(rows.y))
         return Assembly(
             rows,
             covariances,
-            tuple(cell.rotated(outside, part) for cell, outside, part in rotated),
+            tuple(cell.rotated(*turn) for cell, turn in zip(cells, turns, strict=True)),
             Coordinates(
                 centred.kept, centred.fixed @ fixed, centred.fixed @ centred.origin, centred.random @ random
             ),
-            outsides[-1],
-            parts[-1],
-            (Z, above),
+            *turns[-1],
+            columns[-1],
         )
 
     def moments(self, residual: MakeMoments | None) -> Subjects | ResidualMoments:
@@ -96,12 +74,7 @@ class Assembly:
         moments: Subjects | ResidualMoments = self.cells[-1]
         if residual is not None:
             moments = residual(*self.columns).rotated(self.outside, self.inside)
-        for level in range(len(self.covariances) - 2, -1, -1):
-            unit, inner = self.rows.units[level], self.rows.units[level + 1]
-            assert inner.outer is not None
-            below = self.covariances[level + 1]
-            moments = NestedMoments(below, moments, self.covariances[level].q, inner.outer, unit.outer)
-        return moments
+        return nested(moments, self.covariances, self.rows.units)
 
     def grid(self, R: WrittenOut) -> Grid | None:
         """The data summed by pattern of visits; None where they make no grid."""
@@ -109,6 +82,63 @@ class Assembly:
             return None
         grid = grid_of(self.rows.units[-1], R.marks, R.matrices, *self.columns)
         return None if grid is None else grid.rotated(self.outside, self.inside)
+
+
+def own_columns(covariances: Sequence[RandomCovariance]) -> list[slice]:
+    """Places in Z of the random effects of each level."""
+    widths = [covariance.q for covariance in covariances]
+    return [slice(end - width, end) for end, width in zip(accumulate(widths), widths, strict=True)]
+
+
+def level_columns(
+    Z: list[np.ndarray], XY: list[np.ndarray], covariances: Sequence[RandomCovariance]
+) -> list[tuple[list[np.ndarray], list[np.ndarray]]]:
+    """For each level, outermost first, its own columns of Z; and those of the levels above, then X, y."""
+    found, above, own = [], XY, list[np.ndarray]()
+    for place in own_columns(covariances):
+        above, own = [*own, *above], Z[place]
+        found.append((own, above))
+    return found
+
+
+def nested(
+    innermost: Subjects | ResidualMoments,
+    covariances: Sequence[RandomCovariance],
+    units: Sequence[SortedRows],
+) -> Subjects | ResidualMoments:
+    """Moments of the outermost units from those of the innermost ones."""
+    moments = innermost
+    for level in range(len(covariances) - 2, -1, -1):
+        outer = units[level + 1].outer
+        assert outer is not None
+        moments = NestedMoments(
+            covariances[level + 1], moments, covariances[level].q, outer, units[level].outer
+        )
+    return moments
+
+
+def level_rotations(
+    cells: Sequence[Subjects],
+    blocks: Sequence[RandomBlock],
+    covariances: Sequence[RandomCovariance],
+    n: int,
+) -> tuple[np.ndarray, np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
+    """Rotations of X, of all of Z, and for each level those of what stands above its own Z, and of that.
+
+    cells : moments of each level's units for R = I, outermost first; n : rows.
+    """
+    own = own_columns(covariances)
+    mean_A = np.zeros((own[-1].stop, own[-1].stop))
+    for place, cell in zip(own, cells, strict=True):
+        mean_A[place, place] = cell.A.sum(axis=2) / cell.A.shape[2]
+    names = [name for block in blocks for name in block.names]
+    # S of the outermost level: [X y]'[X y].
+    fixed, random = rotations(
+        cells[0].S[:, :, 0], mean_A, [Block(block.columns, block.kind) for block in blocks], names, n
+    )
+    parts = [random[place, place] for place in own]
+    outsides = [blockwise([*parts[:level][::-1], fixed]) for level in range(len(parts))]
+    return fixed, random, list(zip(outsides, parts, strict=True))
 
 
 def assemble(
@@ -151,4 +181,4 @@ def linear_objective(model: Model) -> Objective:
         )[0]
     if isinstance(moments, NestedMoments):
         moments = moments.with_levels(linear[1:])
-    return Objective(linear[0], moments, model.n, True)
+    return objective_of(linear[0], moments, model.n, True)

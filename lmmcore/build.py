@@ -16,7 +16,6 @@ from lmmcore.formula.design import Design, Parts
 from lmmcore.formula.expressions import response
 from lmmcore.formula.parse import Formula, RandomTerm
 from lmmcore.grouping import Group, check_one_row_a_time, outermost_first, sort_order
-from lmmcore.likelihood.coordinates import Centred
 from lmmcore.model import Model, RandomBlock, Rows, Specification
 from lmmcore.moments.subjects import SortedRows
 
@@ -36,13 +35,13 @@ def build(spec: Specification, table: Table, fitted: np.ndarray | None = None) -
     fixed = Design.learn(formula.fixed, table)
     terms = sorted(formula.random, key=lambda term: place[":".join(term.group)])
     random = tuple((term, Design.learn(term.terms, table)) for term in terms)
-    blocks = _blocks(random, place)
-    covariances = _covariances(blocks, len(groups) or 1)
+    blocks = random_blocks(random, place)
+    covariances = covariances_of(blocks, len(groups) or 1)
     rows = _rows(spec, table, groups, fixed, random)
     for level, group in enumerate(groups):
-        _check_identified(rows, level, covariances[level].q, group.name)
+        check_identified(rows, level, covariances[level].q, group.name)
     centred = centred_columns(rows, blocks)
-    _check_variation(centred, rows.y, formula)
+    check_variation(len(rows.y), len(centred.X), centred.y @ centred.y, rows.y @ rows.y, formula)
     structure = _structure(spec, table, rows, fitted)
     tries = [] if structure is None else structure.starts(centred.y)
     assembly = Assembly.of(rows, centred, blocks, covariances)
@@ -81,7 +80,9 @@ def _group_columns(spec: Specification) -> list[tuple[str, ...]]:
     return groups
 
 
-def _blocks(random: Sequence[tuple[RandomTerm, Design]], place: Mapping[str, int]) -> tuple[RandomBlock, ...]:
+def random_blocks(
+    random: Sequence[tuple[RandomTerm, Design]], place: Mapping[str, int]
+) -> tuple[RandomBlock, ...]:
     """Blocks of the covariance matrices of the random effects."""
     blocks: list[RandomBlock] = []
     seen: set[tuple[str, str]] = set()
@@ -107,7 +108,7 @@ def _blocks(random: Sequence[tuple[RandomTerm, Design]], place: Mapping[str, int
     return tuple(blocks)
 
 
-def _covariances(blocks: Sequence[RandomBlock], levels: int) -> tuple[RandomCovariance, ...]:
+def covariances_of(blocks: Sequence[RandomBlock], levels: int) -> tuple[RandomCovariance, ...]:
     """Structure of Psi of each level, columns numbered within the level."""
     result = []
     start = 0
@@ -214,14 +215,12 @@ def _units(codes: Sequence[np.ndarray], times: np.ndarray | None) -> tuple[Sorte
         if result:
             change = change | (np.diff(result[-1].subject) > 0)
         starts = np.flatnonzero(np.concatenate([[True], change]))
-        index = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, n)))
         outer = result[-1].subject[starts] if result else None
-        numbers = np.arange(n) - starts[index] if times is None else times
-        result.append(SortedRows(numbers, index, starts, outer))
+        result.append(SortedRows(times, None, starts, outer, n))
     return tuple(result)
 
 
-def _check_identified(rows: Rows, level: int, effects: int, group: str) -> None:
+def check_identified(rows: Rows, level: int, effects: int, group: str) -> None:
     """One level has no variance between levels; as many random effects as rows are like residuals."""
     N, n = len(rows.units[level].starts), len(rows.y)
     if effects and N == 1:
@@ -236,11 +235,11 @@ def _check_identified(rows: Rows, level: int, effects: int, group: str) -> None:
         )
 
 
-def _check_variation(centred: Centred, y: np.ndarray, formula: Formula) -> None:
-    n, p = len(y), len(centred.X)
+def check_variation(n: int, p: int, left: float, total: float, formula: Formula) -> None:
+    """n rows, p fixed effects; left, total : sums of squares of the residuals and of the response."""
     if n <= p:
         raise FitError(f"{n} rows cannot estimate {p} fixed effects and a variance; use fewer fixed effects.")
-    if centred.y @ centred.y <= PERFECT * (y @ y):
+    if left <= PERFECT * total:
         raise FitError(
             f"The response {formula.response!r} has no residual variation: it is constant or an exact "
             "function of the fixed effects."

@@ -68,7 +68,7 @@ def read(
         groups[name], absent = category(name, frame.get_column(name), None, name in from_text)
         if absent is not None:
             missing.append((name, absent))
-    kept, dropped = _kept(missing, len(frame))
+    kept, dropped = complete_rows(missing, len(frame))
     if len(frame) == sum(dropped.values()):
         reasons = ", ".join(f"{reason} in {count}" for reason, count in dropped.items())
         raise DataError(
@@ -174,17 +174,21 @@ def _variable(
 
 
 def _numbers(name: str, series: nw.Series[Any]) -> tuple[np.ndarray, np.ndarray | None]:
-    return _finite(name, np.asarray(series.to_numpy(), dtype=np.float64))
+    return finite(name, np.asarray(series.to_numpy(), dtype=np.float64))
 
 
-def _finite(name: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+def finite(name: str, values: np.ndarray, before: int = 0) -> tuple[np.ndarray, np.ndarray | None]:
+    """Numbers : (n,), and where they are missing (None: nowhere); DataError for an infinite one.
+
+    before : rows of the data that come before these.
+    """
     if np.isfinite(values).all():
         return values, None
     infinite = np.flatnonzero(np.isinf(values))
     if len(infinite):
         raise DataError(
-            f"The column {name!r} is infinite in row {infinite[0] + 1} of the data; make it missing or "
-            "correct it."
+            f"The column {name!r} is infinite in row {before + infinite[0] + 1} of the data; make it missing "
+            "or correct it."
         )
     return values, np.isnan(values)
 
@@ -204,7 +208,7 @@ def _objects(name: str, series: nw.Series[Any]) -> tuple[Column, np.ndarray | No
         floats = np.array(
             [np.nan if gone else float(value) for value, gone in zip(values, absent, strict=True)]
         )
-        return _finite(name, floats)
+        return finite(name, floats)
     kinds = sorted({type(value).__name__ for value in present})
     raise _unusable(name, " and ".join(kinds), any(hasattr(value, "isoformat") for value in present))
 
@@ -221,7 +225,7 @@ def _unusable(name: str, kind: str, temporal: bool) -> DataError:
     )
 
 
-def _kept(missing: list[tuple[str, np.ndarray]], n: int) -> tuple[np.ndarray | None, dict[str, int]]:
+def complete_rows(missing: list[tuple[str, np.ndarray]], n: int) -> tuple[np.ndarray | None, dict[str, int]]:
     """Positions of the rows without missing values (None: all), and how many each column cost."""
     if not missing:
         return None, {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from lmmcore.model import Specification
 from lmmcore.residuals import fitted_values
 from lmmcore.result import Fit
 from lmmcore.solution import Solution, solve
+from lmmcore.streaming.choice import streams
 
 # Rounds of fitting with a variance that depends on the fitted values, and when these agree (in SD of y).
 ALTERNATIONS = 100
@@ -39,6 +41,8 @@ def fit(
 
     formula : lme4 notation, e.g. "Reaction ~ Days + (Days | Subject)".
     data : a polars, pandas or pyarrow frame (anything Narwhals reads), or the path of a Parquet or CSV file.
+        A Parquet file of more than 100 million values is streamed where the model allows it: its rows are
+        read in any order and not kept (lmmcore.streaming.choice).
     method : "REML", or "ML" to compare models that differ in their fixed effects.
     residual : None for independent residuals, or a residual structure such as AR1("time").
     variance : None, or a variance structure: ByGroup("arm"), Power(of="fitted"), Power(of="x").
@@ -64,9 +68,18 @@ def fit(
     variables |= {name for name in (weights, offset) if name is not None}
     if variance is not None and variance.column is not None:
         variables.add(variance.column)
-    table = read(data, sorted(variables), sorted(grouping), categories)
     levels = {name: list(values) for name, values in categories.items()} if categories else None
-    return fit_table(Specification(parsed, method, residual, variance, weights, offset, levels), table)
+    spec = Specification(parsed, method, residual, variance, weights, offset, levels)
+    if streams(spec, data):
+        return fit_streamed(spec, data)
+    return fit_table(spec, read(data, sorted(variables), sorted(grouping), categories))
+
+
+def fit_streamed(spec: Specification, path: str | Path) -> Fit:
+    """Fit a specification to a Parquet file without loading its rows."""
+    from lmmcore.streaming.build import build_streamed
+
+    return Fit(solve(build_streamed(spec, Path(path))))
 
 
 def fit_table(spec: Specification, table: Table) -> Fit:

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from lmmcore.likelihood.blocks import objective_of
 from lmmcore.likelihood.certificate import Certificate, certify
 from lmmcore.likelihood.estimate import estimate, starting_points
 from lmmcore.likelihood.grid import GridObjective
@@ -124,8 +125,9 @@ def solve(model: Model, near: Solution | None = None) -> Solution:
     missing are started at 0); by default several starts are tried. Raises FitError where no estimate exists.
     """
     objective = _objective(model)
+    alike = [objective.moments] if isinstance(objective.moments, Patterns) else model.cells
     starts = (
-        starting_points(objective, model.cells, model.tries)
+        starting_points(objective, alike, model.tries)
         if near is None
         else [_from(near, objective, model)]
     )
@@ -153,7 +155,7 @@ def _objective(model: Model) -> Objective:
     moments: Moments = model.moments
     if isinstance(moments, Subjects) and model.blocks:
         moments = grouped(moments)
-    return Objective(covariance, moments, model.n, reml)
+    return objective_of(covariance, moments, model.n, reml)
 
 
 def _from(near: Solution, objective: Objective, model: Model) -> np.ndarray:

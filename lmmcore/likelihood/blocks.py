@@ -1,0 +1,78 @@
+"""The deviance of very many subjects, evaluated some ten thousand at a time.
+
+The likelihood is a sum over subjects: in blocks, the memory of an evaluation does not depend on their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmmcore.covariance.random import RandomCovariance
+from lmmcore.likelihood.level import Level, level_at
+from lmmcore.likelihood.objective import Evaluation, Moments, Objective, Slopes, Value, evaluation
+from lmmcore.likelihood.profile import profile
+from lmmcore.moments.subjects import Patterns, Subjects
+
+# Subjects evaluated at once.
+BLOCK = 32_768
+
+
+def blocks(cells: Subjects | Patterns) -> Iterator[Subjects | Patterns]:
+    """The subjects in blocks, each with S of all; patterns as they are."""
+    if isinstance(cells, Patterns):
+        yield cells
+        return
+    for start in range(0, cells.A.shape[2], BLOCK):
+        part = slice(start, start + BLOCK)
+        yield Subjects(cells.A[:, :, part], cells.B[:, :, part], cells.S, cells.log_r)
+
+
+def objective_of(covariance: RandomCovariance, moments: Moments, n: int, reml: bool) -> Objective:
+    """The deviance of the moments, in blocks where there is more than one."""
+    if isinstance(moments, Subjects) and moments.A.shape[2] > BLOCK:
+        return BlockObjective(covariance, moments, n, reml)
+    return Objective(covariance, moments, n, reml)
+
+
+@dataclass(frozen=True)
+class BlockObjective(Objective):
+    """An objective whose moments are those of independent rows, evaluated block by block."""
+
+    def _value(self, theta: np.ndarray, cells: Subjects | Patterns) -> Value | None:
+        factor = self.covariance.factor(theta[: self.split])
+        gram, log_det = cells.S[:, :, 0], cells.log_r
+        for part in blocks(cells):
+            level = level_at(factor, part)
+            gram = gram - part.quadratic(level.H)
+            log_det += level.log_det
+        best = profile(gram, self.n, self.reml)
+        if best is None or not np.isfinite(best.deviance + log_det):
+            return None
+        return Value(best.deviance + log_det, best, lambda: level_at(factor, cells))
+
+    def evaluate(self, theta: np.ndarray) -> Evaluation | None:
+        """The deviance, its gradient and its Hessian; None where V is numerically singular."""
+        found = self._cells_and_value(theta)
+        if found is None:
+            return None
+        cells, value = found
+        factor = self.covariance.factor(theta[: self.split])
+        return evaluation(theta, value, self._summed(theta, cells, factor, value.profile.weight))
+
+    def slopes(self, theta: np.ndarray, cells: Subjects | Patterns, level: Level, W: np.ndarray) -> Slopes:
+        """Derivatives of log|V| + <W, G> for a fixed W : (p+1, p+1)."""
+        return self._summed(theta, cells, level.factor, W)
+
+    def _summed(
+        self, theta: np.ndarray, cells: Subjects | Patterns, factor: np.ndarray, W: np.ndarray
+    ) -> Slopes:
+        found = [super(BlockObjective, self).slopes(theta, b, level_at(factor, b), W) for b in blocks(cells)]
+        return Slopes(
+            np.sum([slopes.first for slopes in found], axis=0),
+            np.sum([slopes.second for slopes in found], axis=0),
+            np.sum([slopes.gram for slopes in found], axis=0),
+            (np.sum([slopes.cones[0] for slopes in found], axis=0),),
+        )
