@@ -19,6 +19,7 @@ import lmmcore as lmm
 from lmmcore.errors import LmmError
 from lmmstudy.bundle import write as write_bundle
 from lmmstudy.files import file_sha256, read_json, write_json
+from lmmstudy.record import NONE, estimates
 from lmmstudy.structures import residual_of, variance_of
 
 COMPARABLE = ("ok", "singular")
@@ -48,15 +49,7 @@ def fit_candidate(
         "residual_structure": design["residual_structure"],
         "variance": design["variance"],
         "df_method": design["report"]["df"],
-        "ml": None,
-        "reml": None,
-        "fixed": [],
-        "dropped": [],
-        "random": [],
-        "residual_parameters": {},
-        "sigma": None,
-        "groups": {},
-        "certificate": None,
+        **NONE,
         "provenance": provenance(parquet, code, config),
     }
     cleaned = read_json(audit)
@@ -124,35 +117,5 @@ def provenance(parquet: str, code: str, config: Mapping[str, Any]) -> dict[str, 
 
 def _fitted(parquet: str, design: Mapping[str, Any]) -> dict[str, Any]:
     categories = design["dataset"].get("categories")
-    ml = fit_table(parquet, design, "ML", categories)
-    reml = fit_table(parquet, design, "REML", categories)
-    status, telling = "ok", reml.certificate
-    for certificate in (ml.certificate, reml.certificate):
-        if certificate.boundary:
-            status, telling = "singular", certificate
-    for certificate in (ml.certificate, reml.certificate):
-        if not certificate.converged:
-            status, telling = "not_converged", certificate
-    return {
-        "status": status,
-        "message": telling.sentence,
-        "ml": _information(ml),
-        "reml": _information(reml),
-        "fixed": reml.tidy(**design["report"]).to_dicts(),
-        "dropped": list(reml.dropped),
-        "random": reml.varcorr().to_dicts(),
-        "residual_parameters": dict(reml.residual_parameters),
-        "sigma": reml.sigma,
-        "groups": dict(reml.groups),
-        "certificate": _certificate(reml.certificate),
-    }
-
-
-def _information(fit: lmm.Fit) -> dict[str, Any]:
-    names = ("loglik", "deviance", "aic", "aicc", "bic", "npar", "nobs")
-    return {name: getattr(fit, name) for name in names}
-
-
-def _certificate(certificate: Any) -> dict[str, Any]:
-    names = ("converged", "scaled_gradient", "smallest_eigenvalue", "boundary", "gain_left")
-    return {name: getattr(certificate, name) for name in (*names, "evaluations", "sentence")}
+    ml, reml = (fit_table(parquet, design, method, categories) for method in ("ML", "REML"))
+    return estimates(ml, reml, design["report"])

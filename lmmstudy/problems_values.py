@@ -28,8 +28,10 @@ def check_names(names: Mapping[str, Any], section: str) -> Iterator[str]:
                 f"{section}.{name}: differs from {other!r} in letter case alone, and some disks ignore that; "
                 "rename one"
             )
-    if section == "datasets" and "index" in first:
-        yield f"datasets.{first['index']}: choose another name, reports/index.html lists all datasets"
+    pages = {"index": "lists all datasets", "compare": "sets datasets side by side"}
+    for page, what in pages.items():
+        if section == "datasets" and page in first:
+            yield f"datasets.{first[page]}: choose another name, reports/{page}.html {what}"
 
 
 def check_text_format(where: str, dataset: Mapping[str, Any]) -> Iterator[str]:

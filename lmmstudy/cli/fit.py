@@ -3,6 +3,7 @@
 Example: lmm fit "Reaction ~ Days + (Days | Subject)" data/raw/sleepstudy.csv --residual ar1:Days
 """
 
+import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import Any
 
@@ -38,6 +39,7 @@ def add(parser: ArgumentParser) -> None:
         default="satterthwaite",
         help="degrees of freedom of the fixed effects",
     )
+    parser.add_argument("--report", metavar="PAGE.html", help="write the fit's report to this file")
 
 
 def main(given: Namespace) -> int:
@@ -61,6 +63,14 @@ def main(given: Namespace) -> int:
                 f"{row['df'] if row['df'] is not None else float('inf'):.4g}, p {row['p_value']:.4g}), "
                 f"95% interval {row['conf_low']:.5g} to {row['conf_high']:.5g}"
             )
+    if given.report is not None:
+        from lmmstudy.report.for_fit import for_fit
+
+        try:
+            for_fit(fit, given.report)
+        except OSError as error:
+            print(f"The report cannot be written to {given.report}: {error.strerror}.", file=sys.stderr)
+            return 1
     return 0
 
 

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lmmstudy.comparable import shared
 from lmmstudy.config import ConfigError, study
 from lmmstudy.files import read_json, write_json
-from lmmstudy.history import ledger, notify, page, workflow
+from lmmstudy.history import ledger, notify, overview, page, workflow
 from lmmstudy.history.codes import MEANING, Exit, gravest
 from lmmstudy.history.drift import Change, compare
 from lmmstudy.history.lock import Held, abandoned, hold, locked_by_snakemake
@@ -100,6 +101,8 @@ def _run(name: str, config: str, arguments: Sequence[str], lock: int, end: dict[
     for change in telling:
         ledger.append(RUNS / "ledger.jsonl", {"event": "dataset", "run": name} | change.event())
     page.write(RUNS / "last.html", name, ledger.now(), code, changes, len(checked["datasets"]))
+    events, side_by_side = ledger.read(RUNS / "ledger.jsonl"), bool(shared(checked["datasets"]))
+    overview.write(RUNS / "index.html", sorted(checked["datasets"]), Path("results"), events, side_by_side)
     _tell(telling)
     return code
 

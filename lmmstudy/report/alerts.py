@@ -6,12 +6,12 @@ from collections import Counter
 
 import numpy as np
 
+from lmmcore.diagnostics.qq import FEW
 from lmmstudy.report.blocks import Alert
 from lmmstudy.report.numbers import count, fixed, fmt, percent
 from lmmstudy.report.phrases import listing
 from lmmstudy.report.residual_numbers import kind
 from lmmstudy.report.residual_wording import boundary_words, rho_text
-from lmmstudy.report.smooth import normal_quantiles
 from lmmstudy.report.study import Json, Study
 from lmmstudy.report.wording import STATUS, random_terms
 
@@ -19,6 +19,8 @@ MOST = 7
 FEW_LEVELS = 6
 DROPPED = 0.05
 OUTSIDE = 0.10
+MOVED = 1.0
+"""Change of a coefficient in question without one unit, in standard errors."""
 CLOSE = 2.0
 EXTREME_CORRELATION = 0.999
 LONG = 10
@@ -54,6 +56,9 @@ def _fit(study: Study) -> list[Alert]:
         found.append(Alert(f"Fixed effects left out because others determine them: {named}", "fixed"))
     if winner["status"] == "singular" and not found:
         found.append(Alert("The selected model is singular: an estimate lies on the boundary", "fit"))
+    if winner["df_conflict"]:
+        words = "Degrees of freedom depend on whether the boundary is known or estimated"
+        found.append(Alert(words, "fixed"))
     for group in random_terms(winner):
         levels = (winner["groups"] or {}).get(group, FEW_LEVELS)
         if levels < FEW_LEVELS:
@@ -165,8 +170,14 @@ def _candidates(study: Study) -> list[Alert]:
 def _residuals(study: Study) -> list[Alert]:
     if study.fitted is None:
         return []
-    q = normal_quantiles(study.fitted.normalized)
-    if q is not None and q.outside / q.n >= OUTSIDE:
-        share = f"{q.outside:,} of {q.n:,} residuals lie outside the 95% envelope"
-        return [Alert(f"{share} ({OUTSIDE:.0%} or more)", "diagnostics")]
-    return []
+    found, q, deletion = [], study.fitted.diagnostics.quantiles, study.fitted.diagnostics.deletion
+    if q is not None and q.n >= FEW and q.outside / q.rank.size >= OUTSIDE:
+        share = f"{q.outside:,} of {q.rank.size:,} residuals lie outside the band of a normal sample"
+        found.append(Alert(f"{share} ({OUTSIDE:.0%} or more)", "diagnostics"))
+    change = np.abs(np.nan_to_num(deletion.change))
+    if change.max(initial=0.0) > MOVED:
+        unit, term = np.unravel_index(np.argmax(change), change.shape)
+        without = f"Without {deletion.group} {deletion.levels[unit]}"
+        moves = f"the estimate of {deletion.terms[term]} moves by more than {MOVED:g} standard error"
+        found.append(Alert(f"{without} {moves}", "diagnostics"))
+    return found

@@ -121,3 +121,5 @@ class PageData:
     sections: tuple[Section, ...]
     subjects: tuple[str, ...]
     """Subjects that can be highlighted in the charts."""
+    home: str = "index.html"
+    """Address of the index, "" where there is none."""

@@ -42,12 +42,27 @@ class Entry:
     chart: Markup | str = MISSING
 
 
-def write_index(datasets: Sequence[str], clean: Sequence[str], selections: Sequence[str], out: str) -> None:
+@dataclass(frozen=True)
+class Change:
+    """When a dataset last changed, and how, in a sentence."""
+
+    time: str
+    message: str
+
+
+def write_index(
+    datasets: Sequence[str], clean: Sequence[str], selections: Sequence[str], out: str, compare: bool = False
+) -> None:
     """Write the index of `datasets` to `out`; `clean` and `selections` are their result files in the same
-    order.
+    order. compare : whether compare.html stands beside it.
 
     The record of a selected model is read from the folder models beside its selection.
     """
+    write_text(render(read_entries(datasets, clean, selections), compare), out)
+
+
+def read_entries(datasets: Sequence[str], clean: Sequence[str], selections: Sequence[str]) -> list[Entry]:
+    """The rows of the index; the arguments are those of `write_index`."""
     entries = []
     for k, (dataset, audit, selection) in enumerate(zip(datasets, clean, selections, strict=True)):
         chosen = read_json(selection)
@@ -55,7 +70,7 @@ def write_index(datasets: Sequence[str], clean: Sequence[str], selections: Seque
         if chosen["selected"]:
             record = read_json(Path(selection).parent / "models" / f"{chosen['selected']}.json")
         entries.append(entry(dataset, read_json(audit), chosen, record, k))
-    write_text(render(entries), out)
+    return entries
 
 
 def entry(dataset: str, clean: Json, selection: Json, record: Json | None, number: int) -> Entry:
@@ -97,7 +112,14 @@ def key_row(record: Json, clean: Json) -> Json | None:
     return next(row for row in reversed(record["fixed"]) if row["term"] in focal)
 
 
-def render(entries: Sequence[Entry]) -> str:
-    """The index as HTML."""
+def render(
+    entries: Sequence[Entry],
+    compare: bool = False,
+    changes: Mapping[str, Change] | None = None,
+    base: str = "",
+) -> str:
+    """The index as HTML. changes : the last change of each dataset, for a column that only pages outside
+    reports/ have, because reports hold no clock; base : where the reports are, seen from the page."""
     failed = sum(e.status == "failed" for e in entries)
-    return html.render("index.html.j2", entries=entries, failed=failed)
+    shown = {"entries": entries, "failed": failed, "compare": compare, "changes": changes, "base": base}
+    return html.render("index.html.j2", **shown)

@@ -15,6 +15,7 @@ from lmmstudy.report.absent import no_model
 from lmmstudy.report.alerts import alerts
 from lmmstudy.report.blocks import Chip, PageData, Section, Text
 from lmmstudy.report.charts.profiles import FULL
+from lmmstudy.report.data_files import write_files
 from lmmstudy.report.numbers import count
 from lmmstudy.report.phrases import sentence
 from lmmstudy.report.rows import rows as rows_of
@@ -27,6 +28,7 @@ from lmmstudy.report.sections import (
     fit,
     fixed,
     model,
+    predictions,
     random,
     reproduce,
 )
@@ -39,6 +41,7 @@ OF_MODEL = {
     "random": ("Random part", random.section),
     "fixed": ("Fixed part", fixed.section),
     "diagnostics": ("Diagnostics", diagnostics.section),
+    "predictions": ("Predictions", predictions.section),
 }
 """Sections that need a selected model."""
 NOTHING = (Text("No model was selected, so there is nothing to show here."),)
@@ -57,8 +60,25 @@ def write_dataset(
     code: str,
     out: str,
 ) -> None:
-    """Write the page of a dataset to `out`; `design` is its stanza of the configuration, `code` the
-    fingerprint."""
+    """Write the page of a dataset to `out`, and its numbers to the folder of that name beside it; the other
+    arguments are those of `read_study`."""
+    study = read_study(dataset, clean_json, clean_parquet, models, selection_json, design, report, code)
+    write_text(render(assemble(study)), out)
+    write_files(study, Path(out).with_suffix(""))
+
+
+def read_study(
+    dataset: str,
+    clean_json: str,
+    clean_parquet: str,
+    models: Sequence[str],
+    selection_json: str,
+    design: Mapping[str, Any],
+    report: Mapping[str, Any],
+    code: str,
+) -> Study:
+    """The result files of a dataset, and its selected model fitted again; `design` is the dataset's stanza
+    of the configuration, `code` the fingerprint."""
     import polars as pl
 
     clean, selection = read_json(clean_json), read_json(selection_json)
@@ -72,8 +92,7 @@ def write_dataset(
             fitted = results.refit(clean_parquet, frame, winner, design, float(report["conf_level"]))
         except LmmError as error:
             trouble = f"the selected model could not be fitted again for the plots: {error}"
-    study = Study(dataset, clean, read, selection, design, report, code, rows, fitted, trouble)
-    write_text(render(assemble(study)), out)
+    return Study(dataset, clean, read, selection, design, report, code, rows, fitted, trouble)
 
 
 def assemble(study: Study) -> PageData:
@@ -82,11 +101,11 @@ def assemble(study: Study) -> PageData:
     words = sentence(model_words(winner)) if winner else no_model(study.clean, study.selection)
     subjects = tuple(dict.fromkeys(study.rows.subject)) if study.rows else ()
     before = (answer.section(study), design.section(study), data.section(study))
-    after = (candidates.section(study), reproduce.section(study))
-    of_model = [
+    *of_model, last = (
         make(study, winner) if winner else Section(name, title, NOTHING)
         for name, (title, make) in OF_MODEL.items()
-    ]
+    )
+    after = (candidates.section(study), last, reproduce.section(study))
     return PageData(
         dataset=study.dataset,
         title=str(study.design.get("title") or study.dataset),

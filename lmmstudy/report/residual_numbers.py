@@ -74,8 +74,3 @@ def ratios(model: Json) -> dict[str, float]:
     parameters = {n: v for n, v in model["residual_parameters"].items() if n not in of_visits}
     matches = [(m, v) for n, v in parameters.items() if (m := _RATIO.fullmatch(n))]
     return {m[2]: 1.0 for m, _ in matches[:1]} | {m[1]: v for m, v in matches}
-
-
-def equal_variances(model: Json) -> bool:
-    """Whether all residuals have the variance sigma^2."""
-    return not model["variance"] and kind(model) not in UNEQUAL

@@ -1,19 +1,21 @@
 """The only place where the report asks the engine: the selected model is fitted again to the clean rows.
 
-The refit gives what the JSON files leave out because it is as long as the data: fitted values, residuals,
-predicted random effects and the predicted mean. The numbers in tables always come from the JSON files.
+The refit gives what the JSON files leave out because it is as long as the data, or takes longer than a fit:
+fitted values, predicted random effects, the predicted mean, profiles of the likelihood, diagnostics.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from lmmstudy.report.curves import averages, grid, new_rows, reference, varying
+from lmmstudy.report.diagnostics import Diagnostics, diagnose
+from lmmstudy.report.inference import Inference, infer
+from lmmstudy.report.predictions import Band, bands, own_lines
 from lmmstudy.report.rows import Rows, numbers, rows, values
-from lmmstudy.report.series import Curve, Effect, Profile, VisitMoments
-from lmmstudy.report.visits import visit_moments
+from lmmstudy.report.series import Curve, Effect, Profile
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,8 @@ class Fitted:
     residual, the conditional residuals. normalized : L^-1 (observed - population) with L L' the marginal
     covariance of a subject's rows: independent standard normal values if the model holds. held : where
     other covariates stand in the curves (column, value). averaged : covariates that change within
-    subjects; the curves are then means of the rows' predictions. visits : covariances between visits,
-    where these are few.
+    subjects; the curves are then means of the rows' predictions, and there are no bands. lines : of some
+    subjects, with intervals.
     """
 
     rows: Rows
@@ -37,7 +39,10 @@ class Fitted:
     curves: tuple[Curve, ...]
     held: tuple[tuple[str, str], ...]
     averaged: tuple[str, ...]
-    visits: VisitMoments | None = None
+    inference: Inference
+    diagnostics: Diagnostics
+    bands: tuple[Band, ...]
+    lines: tuple[Profile, ...]
 
 
 def refit(
@@ -60,8 +65,10 @@ def refit(
     else:
         curves, held = _curves(fit, frame, design, used, conf_level)
     effects = _effects(fit.ranef())
-    visits = visit_moments(fit.solution, used, used.response - population)
-    return Fitted(used, fitted, population, pearson, normalized, effects, curves, held, averaged, visits)
+    drawn = () if averaged else bands(fit, frame, design, used, conf_level)
+    told = infer(fit, conf_level), diagnose(fit, used, design), drawn
+    found = Fitted(used, fitted, population, pearson, normalized, effects, curves, held, averaged, *told, ())
+    return replace(found, lines=own_lines(fit, frame, design, profiles(used, found), conf_level))
 
 
 def _effects(table: Any) -> tuple[Effect, ...]:

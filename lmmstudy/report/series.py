@@ -8,7 +8,8 @@ import numpy as np
 @dataclass(frozen=True)
 class Profile:
     """The rows of one subject in order of time. `x`, `y` : (n,); `joined` : (n,), False where a planned
-    visit is missing before the row; `fitted`, `population` : (n,) or None without a fit."""
+    visit is missing before the row; `fitted`, `population` : (n,) or None without a fit; `low`, `high` : (n,)
+    interval of the subject's line, if it has one."""
 
     subject: str
     group: str
@@ -17,6 +18,8 @@ class Profile:
     joined: np.ndarray
     fitted: np.ndarray | None = None
     population: np.ndarray | None = None
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -74,36 +77,3 @@ class Interval:
     estimate: float
     low: float
     high: float
-
-
-@dataclass(frozen=True)
-class Moments:
-    """Correlations between visits : (T, T), not a number where there is none, and SDs : (T,)."""
-
-    correlation: np.ndarray
-    sd: np.ndarray
-
-
-@dataclass(frozen=True)
-class VisitMoments:
-    """Correlations and SDs of the visits at `times` : (T,), implied by the model and of the rows, with the
-    subjects seen at both visits : (T, T)."""
-
-    times: np.ndarray
-    implied: Moments
-    empirical: Moments
-    subjects: np.ndarray
-
-
-@dataclass(frozen=True)
-class Lags:
-    """Autocorrelation of residuals at each lag in time, with the pairs of rows behind it. All (m,)."""
-
-    lag: np.ndarray
-    correlation: np.ndarray
-    pairs: np.ndarray
-
-    @property
-    def limit(self) -> np.ndarray:
-        """95% limits of a correlation of 0: 1.96 / root of the pairs."""
-        return 1.96 / np.sqrt(self.pairs)

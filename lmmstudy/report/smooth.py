@@ -1,5 +1,4 @@
-"""Small statistics for the diagnostic charts: a local-linear smoother, normal quantiles with an envelope,
-bins."""
+"""Small statistics for the diagnostic charts: a local-linear smoother, and bins."""
 
 from dataclasses import dataclass
 
@@ -14,19 +13,6 @@ class Smooth:
     mean: np.ndarray
     low: np.ndarray
     high: np.ndarray
-
-
-@dataclass(frozen=True)
-class Quantiles:
-    """Sorted values against normal quantiles with a pointwise 95% envelope; `outside` of `n` points leave
-    it."""
-
-    theoretical: np.ndarray
-    observed: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    outside: int
-    n: int
 
 
 def loess(x: np.ndarray, y: np.ndarray, span: float = 0.67, points: int = 41) -> Smooth | None:
@@ -62,31 +48,6 @@ def loess(x: np.ndarray, y: np.ndarray, span: float = 0.67, points: int = 41) ->
     mean = rows @ y
     half = 1.96 * spread * np.sqrt(np.sum(rows**2 / mass, axis=1))
     return Smooth(at, mean, mean - half, mean + half)
-
-
-def normal_quantiles(values: np.ndarray, most: int = 2000) -> Quantiles | None:
-    """The values, centred and scaled to SD 1, against the normal quantiles of (i - 1/2)/n.
-
-    The envelope holds the i-th smallest of n standard normal values with probability 0.95: normal quantiles
-    of Beta(i, n + 1 - i). Beyond `most` values the middle is thinned for drawing; `outside` counts all of
-    them. None if there are fewer than 3 values or they are all equal.
-    """
-    from scipy.special import betaincinv, ndtri
-
-    n = values.size
-    if n < 3 or np.ptp(values) <= 1e-12 * np.max(np.abs(values)):
-        return None
-    observed = np.sort((values - values.mean()) / values.std(ddof=1))
-    i = np.arange(1, n + 1)
-    theoretical = ndtri((i - 0.5) / n)
-    low = ndtri(betaincinv(i, n + 1 - i, 0.025))
-    high = ndtri(betaincinv(i, n + 1 - i, 0.975))
-    outside = int(np.sum((observed < low) | (observed > high)))
-    keep = np.arange(n)
-    if n > most:
-        tail = most // 4
-        keep = np.r_[0:tail, np.linspace(tail, n - tail - 1, most // 2).astype(int), n - tail : n]
-    return Quantiles(theoretical[keep], observed[keep], low[keep], high[keep], outside, n)
 
 
 def bins(

@@ -7,7 +7,6 @@ from typing import Any
 
 from lmmstudy.report.numbers import count, decimals_for, fixed, fmt, p_sentence, percent
 from lmmstudy.report.phrases import listing
-from lmmstudy.report.residual_numbers import equal_variances
 from lmmstudy.report.residual_wording import residual_words
 
 DF_METHODS = {
@@ -60,7 +59,9 @@ def model_words(model: Mapping[str, Any]) -> str:
 
 
 def selected_how(criterion: str, alpha: float | None) -> str:
-    """How the selected model was chosen."""
+    """How the selected model was chosen; "given" is a fit of one's own, which competes with none."""
+    if criterion == "given":
+        return "the model that was given"
     if criterion == "lrt":
         return f"chosen by likelihood-ratio tests at level {fmt(alpha, 2)} (ML fits)"
     return f"the smallest {CRITERIA[criterion]} of the candidates (ML fits)"
@@ -72,6 +73,13 @@ def estimate_words(statement: str, row: Mapping[str, Any], conf_level: float) ->
     low, high = fixed(row["conf_low"], decimals), fixed(row["conf_high"], decimals)
     interval = f"{level_text(conf_level)} CI {low} to {high}; {p_sentence(row['p_value'])}"
     return f"{statement} {fixed(row['estimate'], decimals)} ({interval})."
+
+
+def test_words(row: Mapping[str, Any]) -> str:
+    """A term's F test as a sentence that starts with its hypothesis."""
+    den = "∞" if row["den_df"] is None else fmt(row["den_df"])
+    test = f"F({fmt(row['num_df'])}, {den}) = {fixed(row['statistic'], 3)}"
+    return f"Hypothesis: {row['hypothesis']} {test}; {p_sentence(row['p_value'])}."
 
 
 def rows_words(clean: Mapping[str, Any]) -> str:
@@ -107,31 +115,15 @@ def distribution_words(text: str) -> str:
     return listing(f"{percent(share)} {name}" for share, name in zip(shares, names, strict=True))
 
 
-def share_words(model: Mapping[str, Any]) -> str:
-    """The share of variance between groups; with random slopes it holds where the slope's variable is 0.
-
-    "" where the residual variance differs between rows. It is the intraclass correlation only where residuals
-    are independent.
-    """
-    rows = [r for r in model["random"] or () if r["term2"] is None]
-    intercepts = [r for r in rows if r["term1"] == "Intercept"]
-    if not intercepts or not equal_variances(model):
-        return ""
-    residual = next(r["covariance"] for r in rows if r["group"] == "Residual")
-    between = sum(r["covariance"] for r in intercepts)
-    total = between + residual
-    if not total:
-        return ""
-    shares = listing(
-        f"{percent(r['covariance'] / total)} lies between levels of {r['group']}" for r in intercepts
-    )
-    slopes = [r["term1"] for r in rows if r["group"] != "Residual" and r["term1"] != "Intercept"]
-    whole = "of the variance that the fixed effects leave"
-    if slopes:
-        return f"Where {listing(dict.fromkeys(slopes))} is 0, {whole}, {shares}."
-    if model["residual_structure"]:
-        return f"{whole.capitalize()}, {shares}."
-    return f"{whole.capitalize()}, {shares} (intraclass correlation {fixed(between / total, 3)})."
+def parameter_words(group: str, term: str) -> str:
+    """ "SD of Days for Subject", "correlation of Intercept and Days for Subject", "residual SD", "rho"."""
+    if term == "sd__Observation":
+        return "residual SD"
+    if term.startswith("sd__"):
+        return f"SD of {term.removeprefix('sd__')} for {group}"
+    if term.startswith("cor__"):
+        return f"correlation of {term.removeprefix('cor__').replace('.', ' and ', 1)} for {group}"
+    return term
 
 
 def zero_variance_words(group: str, terms: Iterable[str]) -> str:

@@ -6,11 +6,12 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from lmmcore.diagnostics.qq import quantiles
 from lmmstudy.report.charts import axes, counts, effects, profiles, residuals, svg
 from lmmstudy.report.charts.scales import Axis, Panel
 from lmmstudy.report.charts.svg import Label
 from lmmstudy.report.series import Counts, Curve, Effect, Interval, Means, Profile
-from lmmstudy.report.smooth import loess, normal_quantiles
+from lmmstudy.report.smooth import loess
 
 LABEL = Label("x", "A title", "A description")
 
@@ -97,7 +98,7 @@ def charts() -> dict[str, str]:
         "residuals": residuals.residuals(
             LABEL, fitted, residual, loess(fitted, residual), ("Fitted", "Residual")
         ),
-        "quantiles": residuals.quantiles(LABEL, normal_quantiles(residual), ("Normal", "Residual")),
+        "quantiles": residuals.quantiles(LABEL, quantiles(residual, "residuals"), ("Normal", "Residual")),
     }
 
 
@@ -235,7 +236,7 @@ def test_the_largest_residual_stands_on_its_pixel():
 
 def test_points_outside_the_envelope_are_diamonds():
     values = np.r_[np.random.default_rng(1).normal(size=100), 30.0]
-    q = normal_quantiles(values)
+    q = quantiles(values, "values")
     chart = residuals.quantiles(LABEL, q, ("a", "b"))
     assert len(points(paths(chart, "c1", "s3")[0])) == q.outside > 0
 

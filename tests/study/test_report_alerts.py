@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 from test_report_sample import study, without_model
 
+from lmmcore.diagnostics.qq import quantiles
 from lmmstudy.report.alerts import MOST, alerts, complete_subjects, zero_terms
 
 
@@ -63,9 +64,27 @@ def test_close_candidates():
 
 def test_residuals_outside_the_envelope():
     whole = study()
-    skewed = np.random.default_rng(0).exponential(size=whole.fitted.normalized.size) ** 2
-    text = texts(replace(whole, fitted=replace(whole.fitted, normalized=skewed)))[-1]
-    assert "residuals lie outside the 95% envelope" in text
+    skewed = quantiles(np.random.default_rng(0).exponential(size=52) ** 2, "residuals")
+    found = replace(whole.fitted.diagnostics, quantiles=skewed)
+    text = texts(replace(whole, fitted=replace(whole.fitted, diagnostics=found)))[-1]
+    assert text == f"{skewed.outside} of 52 residuals lie outside the band of a normal sample (10% or more)"
+
+
+def test_a_unit_that_moves_the_estimate_is_named():
+    """0.5 with a standard error of 0.25 becomes 0.8 without the second unit."""
+    whole = study()
+    deletion = whole.fitted.diagnostics.deletion
+    without = np.full_like(deletion.without, 0.5)
+    without[1] = 0.8
+    found = replace(whole.fitted.diagnostics, deletion=replace(deletion, without=without))
+    assert texts(replace(whole, fitted=replace(whole.fitted, diagnostics=found)))[-1] == (
+        "Without id P002 the estimate of week:arm[T.b] moves by more than 1 standard error"
+    )
+
+
+def test_degrees_of_freedom_in_conflict():
+    words = "Degrees of freedom depend on whether the boundary is known or estimated"
+    assert words in texts(changed(study(), df_conflict="The variance is 0."))
 
 
 def test_at_most_seven_the_gravest_first():

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sample_diagnostics import diagnostics
 from test_report_page import Page, html
 from test_report_sample import audit, fitted, rows, study, without_model
 
@@ -87,6 +88,7 @@ def equal_values():
     data = replace(whole.rows, response=flat)
     zero = np.zeros(flat.size)
     values = replace(whole.fitted, rows=data, fitted=flat, population=flat, pearson=zero, normalized=zero)
+    values = replace(values, diagnostics=diagnostics(data, zero))
     return replace(whole, rows=data, fitted=values)
 
 
@@ -137,7 +139,7 @@ def test_degenerate_inputs_give_a_page_with_a_sentence(name):
     text = html(whole)
     page = Page(text)
     assert words in text
-    assert len(page.all("section")) == 10 and len(page.all("h2")) == 10
+    assert len(page.all("section")) == 11 and len(page.all("h2")) == 11
     assert not re.search(r"\bnan\b|\binf\b|None", re.sub(r"<(script|style)>.*?</\1>", "", text, flags=re.S))
 
 

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 from test_report_equation import lines
 from test_report_sample import record, rows, study
 
+from lmmcore.diagnostics.qq import quantiles
 from lmmstudy.report.equation import index_words
 from lmmstudy.report.page import assemble, render
-from lmmstudy.report.wording import model_words, share_words
+from lmmstudy.report.wording import model_words
 
 
 def nested():
@@ -33,13 +35,9 @@ def test_nested_groups_have_an_index_each():
     assert "k = tooth within j, l = row within k" in index_words(finer, "id", "week")
 
 
-def test_nested_groups_in_words_and_shares():
+def test_nested_groups_in_words():
     words = "random intercept for each site, random intercept for each site:id, independent residuals"
     assert model_words(nested()) == words
-    assert share_words(nested()) == (
-        "Of the variance that the fixed effects leave, 13.8% lies between levels of site and 55.2% lies "
-        "between levels of site:id (intraclass correlation 0.690)."
-    )
 
 
 def test_each_group_has_its_caterpillar():
@@ -51,7 +49,9 @@ def test_each_group_has_its_caterpillar():
         replace(first, group="site:id", level=name, term="Intercept", estimate=float(k))
         for k, name in enumerate(levels)
     ]
-    fitted = replace(whole.fitted, effects=tuple(effects))
+    spread = quantiles(np.arange(400.0), "Intercept | site:id"), quantiles(np.arange(7.0), "Intercept | site")
+    found = replace(whole.fitted.diagnostics, effects=spread)
+    fitted = replace(whole.fitted, effects=tuple(effects), diagnostics=found)
     text = render(assemble(replace(whole, models={"random_slope": nested()}, fitted=fitted)))
     assert 'id="fig-effects-0"' in text and 'id="fig-effects-1"' in text
     assert "300 of 400 levels, evenly spaced in this order." in text

@@ -1,9 +1,6 @@
 """The page as a reader, a browser and an attacker meet it; checked on the parsed HTML."""
 
-import base64
-import hashlib
 import math
-import re
 import time
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -91,64 +88,6 @@ def value(text: str) -> tuple[float, float]:
 def close(text: str, number: float) -> bool:
     printed, half = value(text)
     return abs(printed - number) <= half
-
-
-def test_one_script_whose_hash_the_policy_names_and_nothing_from_outside():
-    text = html()
-    page = Page(text)
-    scripts = page.all("script")
-    assert len(scripts) == 1 and not scripts[0]["attrs"]
-    policy = next(
-        m["attrs"]["content"]
-        for m in page.all("meta")
-        if m["attrs"].get("http-equiv") == "Content-Security-Policy"
-    )
-    digest = base64.b64encode(hashlib.sha256(scripts[0]["text"].encode()).digest()).decode()
-    assert f"script-src 'sha256-{digest}'" in policy and "default-src 'none'" in policy
-    assert "eval(" not in text and "Function(" not in text and "innerHTML" not in text
-    for element in page.elements:
-        assert "src" not in element["attrs"]
-        assert not [name for name in element["attrs"] if name.startswith("on")]
-        assert "//" not in element["attrs"].get("href", "")
-    assert not page.all("link", "iframe", "object", "embed", "img")
-    assert not re.findall(r"url\(|@import|https?://(?!www\.w3\.org/1998/Math/MathML)", text)
-
-
-def test_headings_landmarks_language_and_links():
-    page = Page(html())
-    assert page.all("html")[0]["attrs"]["lang"] == "en"
-    levels = [int(h["tag"][1]) for h in page.all("h1", "h2", "h3", "h4")]
-    assert levels[0] == 1 and levels.count(1) == 1
-    assert all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False))
-    ids = [e["attrs"]["id"] for e in page.elements if "id" in e["attrs"]]
-    assert len(ids) == len(set(ids))
-    anchors = [a["attrs"]["href"] for a in page.all("a")]
-    assert {a[1:] for a in anchors if a.startswith("#")} <= set(ids)
-    assert page.all("a")[0]["attrs"] == {"class": "skip", "href": "#main"}
-    assert page.all("main") and page.all("nav")[0]["attrs"]["aria-label"]
-
-
-def test_every_chart_and_table_speaks():
-    page = Page(html())
-    charts = page.all("svg")
-    assert len(charts) >= 7
-    for chart in charts:
-        named = {c["tag"]: c for c in chart["children"] if c["tag"] in ("title", "desc")}
-        assert (
-            chart["attrs"]["role"] == "img"
-            and named["title"]["text"].strip()
-            and named["desc"]["text"].strip()
-        )
-        assert (
-            chart["attrs"]["aria-labelledby"]
-            == f"{named['title']['attrs']['id']} {named['desc']['attrs']['id']}"
-        )
-        assert "viewbox" in chart["attrs"] and "width" not in chart["attrs"]
-    for table in page.all("table"):
-        assert [c["text"] for c in table["children"] if c["tag"] == "caption"][0].strip()
-    for head in page.all("th"):
-        assert head["attrs"]["scope"] in ("col", "row")
-    assert all("figcaption" in [c["tag"] for c in f["children"]] for f in page.all("figure"))
 
 
 def test_fixed_effects_are_those_of_the_record():

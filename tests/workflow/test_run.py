@@ -135,7 +135,8 @@ def test_verify_repeats_every_byte_and_notices_one(mine):
     said = mine.lmm("verify")
     assert said.status == 40, said.text
     assert "results/alpha/models/random_intercept.json differs" in said.text
-    assert "10 of 11 files are byte for byte the same" in said.text  # 2 (2 + 1 + 1) results, 3 pages
+    # 2 (2 + 1 + 1) results, 4 pages, 2 x 22 files of data
+    assert "55 of 56 files are byte for byte the same" in said.text
 
 
 def test_runs_killed_at_any_moment_end_with_the_same_bytes(watched, tmp_path):

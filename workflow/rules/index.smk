@@ -1,12 +1,27 @@
+from lmmstudy.comparable import shared
+
+SHARED = shared(config["datasets"])
+SIDE_BY_SIDE = {
+    "compare": report(
+        ensure("<reports>/compare.html", non_empty=True),
+        caption="../report/compare.rst",
+        category="Overview",
+        labels={"page": "datasets side by side"},
+    )
+}
+
+
 rule index:
     input:
         audits=collect(rules.clean.output.audit, dataset=DATASETS),
         selections=collect(rules.select.output.selection, dataset=DATASETS),
     output:
+        **(SIDE_BY_SIDE if SHARED else {}),
         html=report(
             ensure("<reports>/index.html", non_empty=True),
             caption="../report/index.rst",
             category="Overview",
+            labels={"page": "all datasets"},
         ),
     log:
         "<logs>/index.log",
@@ -21,6 +36,8 @@ rule index:
         runtime="10m",
     params:
         datasets=DATASETS,
+        shared=SHARED,
+        conf_level=lookup("report/conf_level", within=config),
         code=lookup("index", within=CODE),
     message:
         "Writing the index of all reports"

@@ -1,3 +1,6 @@
+from lmmstudy.report.data_names import FILES
+
+
 rule report:
     input:
         parquet=rules.clean.output.parquet,
@@ -11,6 +14,7 @@ rule report:
             category="Datasets",
             labels={"dataset": "{dataset}"},
         ),
+        data=[ensure(f"<reports>/{{dataset}}/{name}", non_empty=True) for name in FILES],
     log:
         "<logs>/{dataset}/report.log",
     benchmark:

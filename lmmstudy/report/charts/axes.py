@@ -18,7 +18,8 @@ def left_margin(axis: Axis) -> float:
 
 
 def grid(panel: Panel, x_names: bool = True, y_names: bool = True) -> list[str]:
-    """Horizontal grid lines, the x axis with its ticks, and the tick labels."""
+    """Horizontal grid lines, the x axis with its ticks, and the tick labels. The axis carries the scales of
+    the panel, from which the script reads the values of marks back."""
     parts = []
     right, bottom = panel.left + panel.width, panel.top + panel.height
     for tick, name in zip(panel.y.ticks, panel.y.names, strict=True):
@@ -26,7 +27,13 @@ def grid(panel: Panel, x_names: bool = True, y_names: bool = True) -> list[str]:
         parts.append(svg.line(panel.left, y, right, y, "grid"))
         if y_names:
             parts.append(svg.text(panel.left - 6, y + 4, name, anchor="end"))
-    parts.append(svg.line(panel.left, bottom, right, bottom, "axis"))
+    d = f"M{svg.number(panel.left)} {svg.number(bottom)}H{svg.number(right)}"
+    place = (panel.left, panel.top, panel.width, panel.height)
+    scales = (panel.x.low, panel.x.high, panel.y.low, panel.y.high)
+    box = " ".join(f"{v:.10g}" for v in (*place, *scales))
+    named = {"data_x": panel.x.label, "data_y": panel.y.label}
+    told = {key: label for key, label in named.items() if label}
+    parts.append(svg.element("path", class_="axis", d=d, data_box=box, **told))
     shown = panel.x if fits(panel.x, panel.width) else thinned(panel.x, panel.width)
     for tick, name in zip(shown.ticks, shown.names, strict=True):
         x = panel.px(tick)

@@ -25,7 +25,8 @@ def attrition(label: svg.Label, counts: Sequence[Counts], names: tuple[str, str]
     for k, c in enumerate(counts):
         x, y = [panel.px(t) for t in c.x], [panel.py(v) for v in c.subjects]
         parts.append(svg.path(svg.polyline(x, y), f"c{k % svg.SERIES} line"))
-        parts.append(svg.path(svg.marks(x, y, k), svg.mark_class(k)))
+        name = c.group if len(counts) > 1 else None
+        parts.append(svg.path(svg.marks(x, y, k), svg.mark_class(k), name=name))
     return svg.drawing(label, top + 180 + axes.BOTTOM, parts)
 
 

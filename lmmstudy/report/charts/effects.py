@@ -1,5 +1,5 @@
-"""Estimates with intervals: the caterpillar of predicted random effects and the small interval of the
-index."""
+"""Estimates with intervals: the caterpillar of predicted random effects, the forest of the datasets and the
+small interval of the index."""
 
 from collections.abc import Mapping, Sequence
 
@@ -59,8 +59,29 @@ def caterpillar(label: svg.Label, effects: Mapping[str, Sequence[Effect]]) -> Ma
             parts.append(svg.path(d, "c0 interval" if named else "c0 interval thin", e.level))
         x = [panel.px(e.estimate) for e in chosen]
         heights = [panel.top + (row + 0.5) * pitch for row in range(len(chosen))]
-        parts.append(svg.path(svg.marks(x, heights, 0), "c0 mark s0" if named else "c0 mark small s0"))
+        cls = "c0 mark s0" if named else "c0 mark small s0"
+        parts.append(svg.path(svg.marks(x, heights, 0), cls, subjects=levels))
     return svg.drawing(label, top + height + 30, parts)
+
+
+def forest(label: svg.Label, estimates: Sequence[Interval], name: str) -> Markup:
+    """Estimates with intervals, one row each in the order given, on one scale that holds 0; `name` is the
+    title of the scale."""
+    pitch = 24.0
+    widest = max(svg.text_width(e.name) for e in estimates)
+    left = min(widest * svg.PHONE, 170.0) + 14
+    axis = numeric_axis(name, [v for e in estimates for v in (e.low, e.high)] + [0.0], count=6)
+    rows = Axis("", 0.0, float(len(estimates)), (), ())
+    panel = Panel(left, 8, svg.WIDTH - left - 10, pitch * len(estimates), axis, rows)
+    parts = [*axes.grid(panel), *axes.titles(panel, y=False)]
+    parts.append(svg.line(panel.px(0.0), panel.top, panel.px(0.0), panel.top + panel.height, "zero"))
+    for k, e in enumerate(estimates):
+        y = panel.top + (k + 0.5) * pitch
+        shown = svg.shorten(e.name, (left - 14) / svg.PHONE + 0.1)
+        parts.append(svg.text(left - 8, y + 4, shown, "label", "end"))
+        parts.append(svg.line(panel.px(e.low), y, panel.px(e.high), y, "c0 interval"))
+        parts.append(svg.path(svg.marks([panel.px(e.estimate)], [y], 0), "c0 mark s0", name=e.name))
+    return svg.drawing(label, panel.top + panel.height + axes.BOTTOM, parts)
 
 
 def interval(label: svg.Label, estimate: Interval) -> Markup:

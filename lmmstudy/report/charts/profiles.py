@@ -140,14 +140,14 @@ def predicted_means(
         parts += mean_line(panel, curve, groups.index(curve.group))
     for m in means:
         series = groups.index(m.group)
-        parts.append(svg.path(svg.marks([panel.px(t) for t in m.x], [panel.py(v) for v in m.mean], series),
-                              svg.mark_class(series)))  # fmt: skip
+        d = svg.marks([panel.px(t) for t in m.x], [panel.py(v) for v in m.mean], series)
+        parts.append(svg.path(d, svg.mark_class(series), name=m.group if len(groups) > 1 else None))
     return svg.drawing(label, top + 250 + axes.BOTTOM, parts)
 
 
 def cells(label: svg.Label, profiles: Sequence[Profile], names: tuple[str, str]) -> Markup:
-    """One cell a subject: its rows, its own fitted line and the population's, all cells on the same
-    scales."""
+    """One cell a subject: its rows, its own fitted line with its interval and the population's, all cells on
+    the same scales."""
     samples = {
         "profile mark s0": "Observed",
         "c0 line": "Fitted for the subject",
@@ -172,6 +172,9 @@ def cells(label: svg.Label, profiles: Sequence[Profile], names: tuple[str, str])
             )
         )
         x = [panel.px(t) for t in p.x]
+        if p.low is not None and p.high is not None:
+            ends = ([panel.py(v) for v in values] for values in (p.low, p.high))
+            parts.append(svg.path(svg.band(x, *ends), "c0 band"))
         if p.population is not None:
             parts.append(svg.path(svg.polyline(x, [panel.py(v) for v in p.population]), "c1 line thin"))
         if p.fitted is not None:
@@ -185,5 +188,6 @@ def cells(label: svg.Label, profiles: Sequence[Profile], names: tuple[str, str])
 
 
 def _fits(profile: Profile) -> list[float]:
-    lines = [v for v in (profile.fitted, profile.population) if v is not None]
+    drawn = (profile.fitted, profile.population, profile.low, profile.high)
+    lines = [v for v in drawn if v is not None]
     return [float(v) for values in lines for v in values]

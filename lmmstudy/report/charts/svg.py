@@ -4,8 +4,9 @@ Every text and attribute is escaped here and nowhere else. Colours, strokes and 
 style sheet by class (c0 ... c3 are the four series), so that both themes and print share one drawing.
 """
 
+import json
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,11 +76,14 @@ def shorten(content: str, width: float, size: float = TYPE) -> str:
     return content + "…"
 
 
-def path(d: str, cls: str, subject: str | None = None) -> str:
-    """A path; `subject` marks it for the highlighting script."""
-    if subject is None:
-        return element("path", class_=cls, d=d)
-    return element("path", class_=cls, d=d, data_s=subject)
+def path(
+    d: str, cls: str, subject: str | None = None, name: str | None = None, subjects: Sequence[str] = ()
+) -> str:
+    """A path. For the script: `subject` whose path it is, or `subjects` of its marks, one each; `name` of the
+    series."""
+    told = {"data_s": subject, "data_l": name or None}
+    told["data_n"] = json.dumps(list(subjects), ensure_ascii=False) if subjects else None
+    return element("path", class_=cls, d=d, **{key: v for key, v in told.items() if v is not None})
 
 
 def line(x1: float, y1: float, x2: float, y2: float, cls: str) -> str:

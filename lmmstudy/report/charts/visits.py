@@ -1,4 +1,4 @@
-"""Correlations between visits as heat maps, SDs over visits, and autocorrelation by lag."""
+"""Correlations between visits as heat maps."""
 
 import math
 from collections.abc import Sequence
@@ -6,10 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from lmmstudy.report.charts import axes, svg
-from lmmstudy.report.charts.scales import Panel, numeric_axis, visit_axis
+from lmmstudy.report.charts import svg
 from lmmstudy.report.numbers import fixed
-from lmmstudy.report.series import Lags, VisitMoments
 
 ABREAST = 6
 """Up to this many visits the two maps stand side by side, above one below the other."""
@@ -52,43 +50,3 @@ def _cell(value: float, x: float, y: float, width: float, height: float) -> list
         class_=f"c{int(value < 0)} bar",
     )  # fmt: skip
     return [box, svg.text(x + width / 2, y + height / 2 + 4, fixed(value, 2), "label")]
-
-
-def spreads(label: svg.Label, moments: VisitMoments, names: tuple[str, str]) -> Markup:
-    """SD at each visit: the model's as a line, that of the rows as marks; y starts at 0."""
-    implied, empirical = moments.implied.sd, moments.empirical.sd
-    key, key_height = axes.legend(
-        [(("c0 line",), "implied by the model"), ((svg.mark_class(1),), "of the rows")], svg.WIDTH
-    )
-    y_axis = numeric_axis(names[1], [0.0, float(max(implied.max(), empirical.max())) * 1.06], share=0.0)
-    left, top = axes.left_margin(y_axis), key_height + axes.TOP
-    width = svg.WIDTH - left - 12
-    times = moments.times.tolist()
-    panel = Panel(left, top, width, 180, visit_axis(names[0], times, width), y_axis)
-    x = [panel.px(t) for t in times]
-    parts = key + axes.grid(panel) + axes.titles(panel)
-    parts.append(svg.path(svg.polyline(x, [panel.py(v) for v in implied]), "c0 line"))
-    parts.append(svg.path(svg.marks(x, [panel.py(v) for v in empirical], 1), svg.mark_class(1)))
-    return svg.drawing(label, top + 180 + axes.BOTTOM, parts)
-
-
-def autocorrelation(label: svg.Label, lags: Lags, names: tuple[str, str]) -> Markup:
-    """A stem from 0 at each lag, and the 95% limits of independence."""
-    reach = float(max(np.max(np.abs(lags.correlation)), np.max(lags.limit))) * 1.1
-    y_axis = numeric_axis(names[1], [-reach, reach], count=6)
-    left = axes.left_margin(y_axis)
-    width = svg.WIDTH - left - 12
-    x_axis = numeric_axis(names[0], [0.0, float(lags.lag.max())], count=8, share=0.04)
-    if lags.lag.size <= 12:
-        x_axis = numeric_axis(names[0], [0.0, float(lags.lag.max())], share=0.04, at=lags.lag.tolist())
-    panel = Panel(left, axes.TOP, width, 200, x_axis, y_axis)
-    x = [panel.px(v) for v in lags.lag]
-    low, high = ([panel.py(s * v) for v in lags.limit] for s in (-1, 1))
-    parts = axes.grid(panel) + axes.titles(panel)
-    if len(x) > 1:
-        parts.append(svg.path(svg.band(x, low, high), "c0 band"))
-    parts.append(svg.line(left, panel.py(0.0), left + width, panel.py(0.0), "zero"))
-    y = [panel.py(v) for v in lags.correlation]
-    parts += [svg.line(a, panel.py(0.0), a, b, "c0 interval") for a, b in zip(x, y, strict=True)]
-    parts.append(svg.path(svg.marks(x, y, 0), svg.mark_class(0)))
-    return svg.drawing(label, axes.TOP + 200 + axes.BOTTOM, parts)

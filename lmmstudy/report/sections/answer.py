@@ -9,14 +9,14 @@ from lmmstudy.report.absent import no_model
 from lmmstudy.report.blocks import Block, Figure, Section, Table, Text
 from lmmstudy.report.charts import profiles, svg
 from lmmstudy.report.hypotheses import focal_terms, hypothesis, statement
-from lmmstudy.report.numbers import count, fmt, p_value, plain
+from lmmstudy.report.numbers import MISSING, count, fmt, p_value, plain
 from lmmstudy.report.phrases import listing
 from lmmstudy.report.results import Fitted
 from lmmstudy.report.rows import ALL, Rows
 from lmmstudy.report.sections.fixed import estimate_cells
 from lmmstudy.report.series import Curve, Means
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.wording import estimate_words, level_text
+from lmmstudy.report.wording import estimate_words, level_text, test_words
 
 TIMES = 60
 """Up to this many distinct times a raw mean stands at its time; above, rows are averaged in intervals of
@@ -36,6 +36,7 @@ def section(study: Study) -> Section:
         blocks = [_table(study, terms, rows)]
         if len(rows) == 1:
             blocks.insert(0, Text(_lead(study, terms, rows[0]), "lead"))
+        blocks[:0] = [Text(words, "lead") for words in _jointly(study, winner)]
     if study.rows is not None:
         blocks.append(_figure(study, study.rows))
     return Section("answer", "Answer", tuple(blocks))
@@ -44,6 +45,13 @@ def section(study: Study) -> Section:
 def _lead(study: Study, terms: list[str], row: Json) -> str:
     words = statement(row["term"], terms, study.response, study.all_levels)
     return estimate_words(words, row, study.conf_level)
+
+
+def _jointly(study: Study, winner: Json) -> list[str]:
+    """The F test of each term in question that has several coefficients, with the engine's words."""
+    tested = {row["term"]: row for row in winner["terms"] if row["num_df"]}
+    focal = focal_terms(list(tested), study.time, study.group) if tested else ()
+    return [test_words(tested[term]) for term in focal if tested[term]["num_df"] > 1]
 
 
 def _table(study: Study, terms: list[str], rows: Sequence[Json]) -> Table:
@@ -102,7 +110,7 @@ def _figure(study: Study, rows: Rows) -> Figure:
     svg_ = profiles.predicted_means(
         label, means, curves, (study.time_label, study.response_label), study.group
     )
-    return Figure("fig-means", svg_, " ".join(caption), _data(study, means))
+    return Figure("fig-means", svg_, " ".join(caption), _data(study, means, curves))
 
 
 def curve_words(study: Study, fit: Fitted) -> str:
@@ -135,11 +143,16 @@ def _desc(study: Study, means: tuple[Means, ...], curves: tuple[Curve, ...]) -> 
     return " ".join(words)
 
 
-def _data(study: Study, means: tuple[Means, ...]) -> Table:
-    named = len(means) > 1
-    rows = []
+def _data(study: Study, means: tuple[Means, ...], curves: tuple[Curve, ...]) -> Table:
+    named, rows = len(means) > 1, []
+    known = {(c.group, x): k for c in curves for k, x in enumerate(c.x.tolist())}
+    lines = {c.group: (c.mean, c.low, c.high) for c in curves}
     for m in means:
         for x, mean, n in zip(m.x.tolist(), m.mean.tolist(), m.rows.tolist(), strict=True):
-            rows.append((*([m.group] if named else []), plain(x), f"{n:,}", fmt(mean)))
+            at = known.get((m.group, x))
+            of_line = lines[m.group] if at is not None else (None, None, None)
+            predicted = [MISSING if v is None or at is None else fmt(float(v[at])) for v in of_line]
+            rows.append((*([m.group] if named else []), plain(x), f"{n:,}", fmt(mean), *predicted))
     heads = (*([study.group] if named else []), study.time, "Rows", f"Mean of {study.response}")
-    return Table("Raw means that are plotted", heads, tuple(rows), ("l" if named else "") + "lrr")
+    heads += ("Predicted mean", "Interval from", "to")
+    return Table("Raw and predicted means", heads, tuple(rows), "l" * named + "lrrrrr")

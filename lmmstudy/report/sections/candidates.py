@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from lmmstudy.report.blocks import Block, Cell, Section, Table, Text
-from lmmstudy.report.numbers import MISSING, fixed, fmt, p_value, scientific
+from lmmstudy.report.numbers import MISSING, count, fixed, fmt, p_value, scientific
 from lmmstudy.report.phrases import sentence
+from lmmstudy.report.sections.key_estimate import estimates
 from lmmstudy.report.study import Json, Study
 from lmmstudy.report.wording import CRITERIA, STATUS, distribution_words
 
@@ -22,6 +23,7 @@ def section(study: Study) -> Section:
     tests = study.selection.get("tests") or ()
     if tests:
         blocks.append(_tests(tests))
+    blocks += [*_reductions(study), *estimates(study)]
     return Section("candidates", "Candidates", tuple(blocks))
 
 
@@ -74,6 +76,19 @@ def _tests(tests: Sequence[Json]) -> Table:
         "mass at 0."
     )
     return Table("Likelihood-ratio tests of nested candidates (ML)", heads, tuple(rows), "lrrlrl", note)
+
+
+def _reductions(study: Study) -> list[Block]:
+    """The random effects of the selected model, each left out in turn."""
+    found = study.fitted.inference.reductions if study.fitted else ()
+    rows = []
+    for r in found[1:]:
+        name = Cell(r["term"], f"{count(r['npar'], 'parameter')} left, AIC {fixed(r['aic'], 2)}")
+        rows.append((name, fixed(r["statistic"], 3), _p(r["p_value"]), distribution_words(r["distribution"]),
+                     _p(r["p_value_naive"]), f"χ²({fmt(r['df'])})"))  # fmt: skip
+    heads = ("Left out", "−2 log ratio", "p", "Null distribution", "Naive p", "Naive null")
+    caption = "Random effects of the selected model, each left out in turn (REML)"
+    return [Table(caption, heads, tuple(rows), "lrrlrl")] if rows else []
 
 
 def _p(p: float | None) -> Cell:

@@ -31,11 +31,36 @@ def section(study: Study, model: Json) -> Section:
         )
     heads = ("Term", "Estimate", "SE", "df", "t", "p", f"{level_text(study.conf_level)} CI")
     table = Table("Fixed effects (REML)", heads, tuple(rows), "lrrrrrr", note)
-    blocks: list[Block] = [table]
+    blocks: list[Block] = [table, *_terms(model, method)]
+    if model["df_conflict"]:
+        blocks.append(Text(model["df_conflict"], "warning"))
     if model["dropped"]:
         words = f"Left out, because the terms before them determine them: {listing(model['dropped'])}."
         blocks.append(Text(words, "warning"))
     return Section("fixed", "Fixed part", tuple(blocks))
+
+
+def _terms(model: Json, method: str) -> list[Block]:
+    """The F test of each term, with the hypothesis in the engine's words."""
+    tested = [row for row in model["terms"] if row["num_df"]]
+    if not tested:
+        return []
+    rows = tuple(
+        (
+            Cell(row["term"], f"tests: {row['hypothesis']}"),
+            fixed(row["statistic"], 3),
+            fmt(row["num_df"]),
+            fmt(row["den_df"]) if row["den_df"] is not None else "∞",
+            p_value(row["p_value"]),
+        )
+        for row in tested
+    )
+    note = (
+        f"Type III: each term is adjusted for all others. Denominator df: {method}. p values are not "
+        f"adjusted for their number."
+    )
+    heads = ("Term", "F", "df", "Denominator df", "p")
+    return [Table("F tests of the terms (REML)", heads, rows, "lrrrr", note)]
 
 
 def estimate_cells(row: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -1,29 +1,22 @@
-"""Profiles: the raw data over time with the predicted means, and subjects one by one with their fitted
-lines."""
+"""Profiles: the raw data over time with the predicted means."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from lmmstudy.report.blocks import Block, Figure, Heading
+from lmmstudy.report.blocks import Block, Figure, Heading, Table
 from lmmstudy.report.charts import profiles, svg
 from lmmstudy.report.numbers import count, plain
 from lmmstudy.report.results import profiles as profiles_of
 from lmmstudy.report.rows import Rows
+from lmmstudy.report.sections.figures import capped, spaced
 from lmmstudy.report.series import Profile
 from lmmstudy.report.study import Study
 
-CELLS = 24
-"""Most subjects that are shown one by one."""
-
 
 def blocks(study: Study, rows: Rows) -> list[Block]:
-    """All profiles; with a fit also one cell a subject."""
-    lines = profiles_of(rows, study.fitted)
-    result: list[Block] = [Heading("Profiles"), _together(study, rows, lines)]
-    if study.fitted is not None:
-        result.append(_cells(study, lines))
-    return result
+    """All profiles."""
+    return [Heading("Profiles"), _together(study, rows, profiles_of(rows, study.fitted))]
 
 
 def _together(study: Study, rows: Rows, lines: Sequence[Profile]) -> Figure:
@@ -40,30 +33,20 @@ def _together(study: Study, rows: Rows, lines: Sequence[Profile]) -> Figure:
     if curves:
         caption += " Thick lines are the predicted means of the first figure."
     names = (study.time_label, study.response_label)
-    return Figure("fig-profiles", profiles.spaghetti(label, lines, curves, names, study.group), caption)
+    chart = profiles.spaghetti(label, lines, curves, names, study.group)
+    return Figure("fig-profiles", chart, caption, _data(study, lines))
 
 
-def _cells(study: Study, lines: Sequence[Profile]) -> Figure:
-    ranked = sorted(lines, key=_above)
-    shown = profiles.sample(ranked, CELLS)
-    misfit = max(shown, key=_misfit).subject
-    desc = f"{count(len(shown), 'subject')}; the rows of {misfit} lie farthest from their fitted line."
-    label = svg.Label("fig-subjects", "Observed and fitted, one cell a subject", desc)
-    which = "All subjects"
-    if len(shown) < len(lines):
-        which = f"{CELLS} of {len(lines):,} subjects, evenly spaced in this order"
-    caption = f"{which}, from the lowest to the highest fitted line relative to the population mean."
-    chart = profiles.cells(label, shown, (study.time_label, study.response_label))
-    return Figure("fig-subjects", chart, caption)
-
-
-def _above(profile: Profile) -> float:
-    """Mean distance of the fitted line from the population's."""
-    assert profile.fitted is not None and profile.population is not None
-    return float(np.mean(profile.fitted - profile.population))
-
-
-def _misfit(profile: Profile) -> float:
-    """Root mean squared distance of the rows from their fitted line."""
-    assert profile.fitted is not None
-    return float(np.sqrt(np.mean((profile.y - profile.fitted) ** 2)))
+def _data(study: Study, lines: Sequence[Profile]) -> Table:
+    """The rows that are drawn, evenly spaced ones where there are many."""
+    ends = np.cumsum([p.x.size for p in lines])
+    chosen = spaced(int(ends[-1]))
+    rows = []
+    for k, line in zip(chosen.tolist(), np.searchsorted(ends, chosen, side="right").tolist(), strict=True):
+        p = lines[line]
+        at = k - int(ends[line])
+        group = [p.group] if study.group else []
+        rows.append((p.subject, *group, plain(float(p.x[at])), plain(float(p.y[at]))))
+    heads = (study.subject, *([study.group] if study.group else []), study.time, study.response)
+    align = "ll"[: 1 + bool(study.group)] + "rr"
+    return Table("Rows used", heads, tuple(rows), align, capped(len(rows), int(ends[-1])))

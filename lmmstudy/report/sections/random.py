@@ -1,18 +1,16 @@
 """Random part: variances, SDs, correlations, shares, and the predicted random effects."""
 
-import numpy as np
-
 from lmmstudy.report.alerts import zero_terms
 from lmmstudy.report.blocks import Block, Figure, Heading, Section, Table, Text
 from lmmstudy.report.charts import effects, residuals, svg
-from lmmstudy.report.numbers import count, fixed, fmt
-from lmmstudy.report.residual_wording import residual_row
+from lmmstudy.report.numbers import count, fmt
 from lmmstudy.report.results import Fitted
+from lmmstudy.report.sections.figures import quantile_table
 from lmmstudy.report.sections.residual_tables import residual_tables
+from lmmstudy.report.sections.variances import likelihoods, shares, variances
 from lmmstudy.report.series import Effect
-from lmmstudy.report.smooth import normal_quantiles
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.wording import effect_words, random_terms, share_words, zero_variance_words
+from lmmstudy.report.wording import effect_words, random_terms, zero_variance_words
 
 ENOUGH = 10
 """Levels needed for a plot of normal quantiles."""
@@ -22,10 +20,9 @@ MOST = 200
 
 def section(study: Study, model: Json) -> Section:
     """The covariance of the selected model and its predicted random effects."""
-    blocks: list[Block] = [variances(model), *residual_tables(model)]
-    share = share_words(model)
-    if share:
-        blocks.append(Text(share))
+    inference = study.fitted.inference if study.fitted else None
+    blocks: list[Block] = [variances(study, model), *residual_tables(model, inference, study.conf_level)]
+    blocks += [*shares(model), *likelihoods(study)]
     groups = random_terms(model)
     if not groups:
         how = "are related through the residuals alone"
@@ -40,21 +37,6 @@ def section(study: Study, model: Json) -> Section:
             k = list(groups).index(group)
             blocks += _caterpillar(study.fitted, group, k, zeros.get(group, []))
     return Section("random", "Random part", tuple(blocks))
-
-
-def variances(model: Json) -> Table:
-    """One row a variance and covariance."""
-    rows = []
-    for r in model["random"]:
-        if r["group"] == "Residual":
-            rows.append((residual_row(model), "–", fmt(float(r["covariance"])), fmt(r["sd"]), "–"))
-        elif r["term2"] is None:
-            rows.append((r["group"], r["term1"], fmt(float(r["covariance"])), fmt(r["sd"]), "–"))
-        else:
-            pair = f"{r['term1']}, {r['term2']}"
-            rows.append((r["group"], pair, fmt(float(r["covariance"])), "–", fixed(r["correlation"], 3)))
-    heads = ("Group", "Term", "Variance or covariance", "SD", "Correlation")
-    return Table("Variances and correlations (REML)", heads, tuple(rows), "llrrr")
 
 
 def _caterpillar(fit: Fitted, group: str, number: int, zeros: list[str]) -> list[Block]:
@@ -83,25 +65,25 @@ def _caterpillar(fit: Fitted, group: str, number: int, zeros: list[str]) -> list
     if len(order) > effects.MOST:
         caption += f" {effects.MOST} of {len(order):,} levels, evenly spaced in this order."
     figure = Figure(name, effects.caterpillar(label, shown), caption, _data(group, shown, order))
-    return [Heading(f"Predicted random effects of {group}"), figure, *_quantiles(group, shown, name)]
+    return [Heading(f"Predicted random effects of {group}"), figure, *_quantiles(fit, group, shown, name)]
 
 
-def _quantiles(group: str, shown: dict[str, list[Effect]], name: str) -> list[Block]:
+def _quantiles(fit: Fitted, group: str, shown: dict[str, list[Effect]], name: str) -> list[Block]:
     """Normal quantiles of the predicted effects, one figure a term, where there are enough levels."""
-    figures: list[Block] = []
-    for k, (term, members) in enumerate(shown.items()):
-        q = normal_quantiles(np.array([e.estimate for e in members]))
+    found, figures = {q.name: q for q in fit.diagnostics.effects}, list[Block]()
+    for k, term in enumerate(shown):
+        q = found.get(f"{term} | {group}")
         if q is None or q.n < ENOUGH:
             continue
-        seen = f"{q.outside:,} of {count(q.n, 'level')} lie outside the pointwise 95% envelope"
         title = f"Normal quantiles of the predicted {effect_words(term)} for {group}"
-        label = svg.Label(f"{name}-normal-{k}", title, f"{seen}.")
+        label = svg.Label(f"{name}-normal-{k}", title, q.sentence)
         caption = (
-            f"{title}, centred and scaled to SD 1; {seen}. Predicted effects are drawn towards 0 and look "
+            f"{title}, each divided by its own SD. {q.sentence} Predicted effects are drawn towards 0 and "
+            f"look "
             "more normal than the effects are, so that points on the line prove little and outliers much."
         )
-        chart = residuals.quantiles(label, q, ("Normal quantile", "Quantile of the predicted effects"))
-        figures.append(Figure(label.id, chart, caption))
+        chart = residuals.quantiles(label, q, ("Normal quantile", "Predicted effect / SD"))
+        figures.append(Figure(label.id, chart, caption, quantile_table(q)))
     return figures
 
 

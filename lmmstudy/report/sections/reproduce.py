@@ -1,11 +1,13 @@
-"""Reproduce: configuration, data, versions, code and the commands."""
+"""Reproduce: configuration, data, versions, code, the commands and the reporting checklist."""
 
 import json
 
 import yaml
 
-from lmmstudy.report.blocks import Block, Code, Facts, Section
+from lmmstudy.report.blocks import Block, Code, Facts, Section, Text
+from lmmstudy.report.data_names import FILES
 from lmmstudy.report.numbers import count
+from lmmstudy.report.sections.checklist import MISSING_DATA, checklist
 from lmmstudy.report.study import Json, Study
 from lmmstudy.structures import residual_of, variance_of
 
@@ -25,6 +27,11 @@ ORDER = (
 )
 """Keys of a stanza in the order of reading; what is not named here, mostly defaults, comes last."""
 
+SEED = (
+    "Random numbers are drawn for the bands of the normal plots alone, always from the same seed, so that a "
+    "new run gives the same page."
+)
+
 
 def section(study: Study) -> Section:
     """What is needed to get the same page again."""
@@ -39,7 +46,8 @@ def section(study: Study) -> Section:
         items.append(("Versions", ", ".join(f"{k} {v}" for k, v in provenance["versions"].items())))
         items.append(("Code of the fit", provenance["code"]))
     items.append(("Code of the report", study.code))
-    blocks: list[Block] = [Facts(tuple(items))]
+    items.append(("Data of this page", f"reports/{study.dataset}/: {', '.join(FILES)}"))
+    blocks: list[Block] = [Facts(tuple(items)), Text(f"{MISSING_DATA} {SEED}")]
     ordered = sorted(
         study.design.items(), key=lambda item: ORDER.index(item[0]) if item[0] in ORDER else len(ORDER)
     )
@@ -48,6 +56,7 @@ def section(study: Study) -> Section:
     blocks.append(Code("The command", f"snakemake --cores 1 reports/{study.dataset}.html"))
     if winner:
         blocks.append(Code("The selected model in Python", _python(study, winner)))
+    blocks.append(checklist(study))
     return Section("reproduce", "Reproduce", tuple(blocks))
 
 

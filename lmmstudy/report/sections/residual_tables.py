@@ -1,24 +1,39 @@
 """Tables of the parameters of residual and variance structures."""
 
 from lmmstudy.report.blocks import Table
+from lmmstudy.report.inference import Bound, Inference
 from lmmstudy.report.numbers import column, fixed, fmt, plain
 from lmmstudy.report.residual_numbers import UNEQUAL, Json, Visits, kind, lags, ratios, visits
 from lmmstudy.report.residual_wording import power_of, rho_text
+from lmmstudy.report.sections.variances import interval_text
+from lmmstudy.report.wording import level_text, parameter_words
 
+SINGLE = ("rho", "range", "nugget", "power")
+"""Parameters with a row of their own in the first table."""
 FOLDED = 12
 """Tables with more rows are folded."""
 
 
-def residual_tables(model: Json) -> list[Table]:
-    """The parameters of the residuals by themselves, by distance, by visit and by level."""
-    tables = [_parameters(model), _by_distance(model), _by_level(model)]
+def residual_tables(model: Json, inference: Inference | None, conf_level: float) -> list[Table]:
+    """The parameters of the residuals by themselves, by distance, by visit and by level, with intervals."""
+    bounds = [b for b in inference.bounds if b.group == "Residual"] if inference else []
+    head = f"{level_text(conf_level)} CI"
+    tables = [_parameters(model, inference, head), _by_distance(model), _by_level(model)]
     found = visits(model)
     if found:
         tables += [_correlations(model, found), _covariances(model, found)]
+    tables.append(_intervals([b for b in bounds if b.term not in (*SINGLE, "sd__Observation")], head))
     return [table for table in tables if table is not None]
 
 
-def _parameters(model: Json) -> Table | None:
+def _intervals(bounds: list[Bound], head: str) -> Table | None:
+    """Intervals of the parameters that the other tables show without."""
+    rows = tuple((parameter_words(b.group, b.term), fmt(b.estimate), interval_text(b)) for b in bounds)
+    caption = "Intervals of the parameters of the residuals"
+    return Table(caption, ("Parameter", "Estimate", head), rows, "lrr", folded=True) if rows else None
+
+
+def _parameters(model: Json, inference: Inference | None, head: str) -> Table | None:
     structure, parameters = model["residual_structure"] or {}, model["residual_parameters"]
     time, rows = structure.get("time"), []
     if "rho" in parameters:
@@ -34,8 +49,12 @@ def _parameters(model: Json) -> Table | None:
     if "power" in parameters:
         words = f"exponent of the absolute value of {power_of(model)} in the residual SD"
         rows.append(("power", fmt(parameters["power"]), words))
-    heads = ("Parameter", "Estimate", "Meaning")
-    return Table("Parameters of the residuals (REML)", heads, tuple(rows), "lrl") if rows else None
+    heads = ("Parameter", "Estimate", head, "Meaning")
+    body = tuple(
+        (name, shown, interval_text(inference.bound("Residual", name) if inference else None), words)
+        for name, shown, words in rows
+    )
+    return Table("Parameters of the residuals (REML)", heads, body, "lrrl") if rows else None
 
 
 def _by_distance(model: Json) -> Table | None:

@@ -1,0 +1,80 @@
+"""What a record says of a model's two fits: by maximum likelihood, and restricted maximum likelihood.
+
+Here stands what costs little beside the fits, for every candidate has a record. What takes longer (profiles,
+influence, tests of the random effects) is made for the selected model alone, with its report.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import lmmcore as lmm
+
+CONDITIONAL = 20_000
+"""Most rows for which the conditional AIC is worked out."""
+
+
+def estimates(ml: lmm.Fit, reml: lmm.Fit, report: Mapping[str, Any]) -> dict[str, Any]:
+    """The estimates, tests and criteria of a record; report : the study's `df` and `conf_level`."""
+    status, telling = "ok", reml.certificate
+    for certificate in (ml.certificate, reml.certificate):
+        if certificate.boundary:
+            status, telling = "singular", certificate
+    for certificate in (ml.certificate, reml.certificate):
+        if not certificate.converged:
+            status, telling = "not_converged", certificate
+    conflict = reml.df_conflict
+    return {
+        "status": status,
+        "message": telling.sentence,
+        "ml": _information(ml) | {"caic": ml.caic().caic if ml.nobs <= CONDITIONAL else None},
+        "reml": _information(reml),
+        "fixed": reml.tidy(**report).to_dicts(),
+        "terms": reml.anova(df=report["df"]).to_dicts(),
+        "df_conflict": (conflict.sentence or "") if conflict else "",
+        "dropped": list(reml.dropped),
+        "random": reml.varcorr().to_dicts(),
+        "shares": _shares(reml),
+        "r_squared": _r_squared(reml),
+        "residual_parameters": dict(reml.residual_parameters),
+        "sigma": reml.sigma,
+        "groups": dict(reml.groups),
+        "certificate": _certificate(reml.certificate),
+    }
+
+
+NONE: dict[str, Any] = {
+    "ml": None,
+    "reml": None,
+    "fixed": [],
+    "terms": [],
+    "df_conflict": "",
+    "dropped": [],
+    "random": [],
+    "shares": None,
+    "r_squared": None,
+    "residual_parameters": {},
+    "sigma": None,
+    "groups": {},
+    "certificate": None,
+}
+"""The same of a model without an estimate."""
+
+
+def _information(fit: lmm.Fit) -> dict[str, Any]:
+    names = ("loglik", "deviance", "aic", "aicc", "bic", "npar", "nobs")
+    return {name: getattr(fit, name) for name in names}
+
+
+def _shares(fit: lmm.Fit) -> dict[str, Any]:
+    shares = fit.icc()
+    return {"rows": shares.frame().to_dicts(), "sentence": shares.sentence}
+
+
+def _r_squared(fit: lmm.Fit) -> dict[str, Any]:
+    found = fit.r_squared()
+    return {name: getattr(found, name) for name in ("marginal", "conditional", "sentence")}
+
+
+def _certificate(certificate: Any) -> dict[str, Any]:
+    names = ("converged", "scaled_gradient", "smallest_eigenvalue", "boundary", "gain_left")
+    return {name: getattr(certificate, name) for name in (*names, "evaluations", "sentence")}

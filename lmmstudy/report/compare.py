@@ -1,0 +1,84 @@
+"""Datasets side by side: the same coefficient of the same model, where datasets share both.
+
+`lmmstudy.comparable.shared` says which datasets these are.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from lmmstudy.files import read_json, write_text
+from lmmstudy.report import html
+from lmmstudy.report.blocks import Block, Cell, Figure, Heading, Section, Table, Text
+from lmmstudy.report.charts import effects, svg
+from lmmstudy.report.hypotheses import focal_terms
+from lmmstudy.report.numbers import MISSING, count, decimals_for, fixed, fmt, p_value
+from lmmstudy.report.phrases import listing
+from lmmstudy.report.series import Interval
+from lmmstudy.report.wording import VERDICT, level_text
+
+Json = Mapping[str, Any]
+
+
+def write_compare(sets: Sequence[Json], results: Mapping[str, str], conf_level: float, out: str) -> None:
+    """Write the page to `out`; `sets` is what `lmmstudy.comparable.shared` gives, `results` the folder of
+    each dataset."""
+    sections = [section(k, one, results, conf_level) for k, one in enumerate(sets)]
+    links = {name: f"{quote(name)}.html" for one in sets for name in one["datasets"]}
+    write_text(html.render("compare.html.j2", sections=sections, links=links), out)
+
+
+def section(number: int, one: Json, results: Mapping[str, str], conf_level: float) -> Section:
+    """One set of datasets; `number` makes ids unique."""
+    selections = {name: read_json(Path(results[name], "selection.json")) for name in one["datasets"]}
+    same = [*(key for key in ("response", "time", "group") if one[key]), "fixed effects"]
+    words = f"{count(len(selections), 'dataset')} with the same {listing(same)}: "
+    blocks: list[Block] = [Text(words + listing(selections) + ".")]
+    for k, model in enumerate(one["models"]):
+        records = {}
+        for name, selection in selections.items():
+            step = next((s for s in selection["ladder"] if s["model"] == model), None)
+            if step is not None:
+                records[name] = read_json(Path(results[name], "models", f"{model}.json")) | {
+                    "weight": step["weight"],
+                    "selected": selection["selected"] == model,
+                }
+        blocks += _model(f"forest-{number}-{k}", model, one, records, conf_level)
+    heading = f"{one['response']} ~ {one['fixed']}"
+    return Section(f"set-{number}", heading, tuple(blocks))
+
+
+def _model(name: str, model: str, one: Json, records: Mapping[str, Json], conf_level: float) -> list[Block]:
+    """The key coefficient of a model in all datasets that have it, as a chart and a table."""
+    terms = list(dict.fromkeys(row["term"] for record in records.values() for row in record["fixed"]))
+    if not terms:
+        return [Heading(model), Text("It could be fitted to none of them.")]
+    term = focal_terms(terms, str(one["time"]), str(one["group"] or ""))[-1]
+    intervals, body = [], []
+    for dataset, record in records.items():
+        row = next((r for r in record["fixed"] if r["term"] == term), None)
+        mark = "selected for this dataset" if record["selected"] else ""
+        first = Cell(dataset, mark, tone="selected" if mark else "")
+        status = VERDICT.get(record["status"], "failed")
+        rows = f"{record['reml']['nobs']:,}" if record["reml"] else MISSING
+        weight = MISSING if record["weight"] is None else fixed(record["weight"], 3)
+        values = (MISSING,) * 4
+        if row is not None:
+            decimals = decimals_for(row["std_error"])
+            estimate, low, high = (fixed(row[k], decimals) for k in ("estimate", "conf_low", "conf_high"))
+            df = fmt(row["df"]) if row["df"] is not None else "∞"
+            values = (estimate, f"{low} to {high}", df, p_value(row["p_value"]))
+            if row["conf_low"] is not None:
+                intervals.append(Interval(dataset, row["estimate"], row["conf_low"], row["conf_high"]))
+        body.append((first, status, rows, *values, weight))
+    heads = ("Dataset", "Fit", "Rows", "Estimate", f"{level_text(conf_level)} CI", "df", "p", "Weight")
+    note = "Weight is the Akaike weight of this model among the candidates of the dataset."
+    table = Table(f"{term} in {model} (REML)", heads, tuple(body), "llrrrrrr", note)
+    if not intervals:
+        return [Heading(model), table]
+    lowest, highest = (f(intervals, key=lambda i: i.estimate) for f in (min, max))
+    desc = f"{count(len(intervals), 'dataset')}; from {fmt(lowest.estimate)} in {lowest.name}"
+    label = svg.Label(name, f"{term} in {model}", f"{desc} to {fmt(highest.estimate)} in {highest.name}.")
+    caption = f"{term} with {level_text(conf_level)} intervals, all on one scale; the dashed line is 0."
+    return [Heading(model), Figure(name, effects.forest(label, intervals, term), caption), table]
