@@ -24,6 +24,8 @@ SLOW = 1e-6
 MOST_STEPS = 60
 # Length of the last step back to the constraint, in the model's own units; rounding may stop the way there.
 RESTORED, ROUNDING = 1e-13, 1e-9
+# A step is short also where the coordinate is singular, at a correlation of 1; there it is not restored.
+MISSED = 1e-7
 
 
 class Constraint(Protocol):
@@ -74,12 +76,14 @@ class Fixed:
         for _ in range(30):
             with np.errstate(all="ignore"):
                 jet = self.parameter.jet(objective, tau)
-                step = (self.coordinate - jet.value) * jet.first / (jet.first @ jet.first)
+                missing = self.coordinate - jet.value
+                step = missing * jet.first / (jet.first @ jet.first)
             length = float(np.linalg.norm(step))
             if not length < 1e3:
                 return None
             tau = tau + step
-            if length <= RESTORED or (length < ROUNDING and length > last / 4):
+            short = length <= RESTORED or (length < ROUNDING and length > last / 4)
+            if short and abs(missing) < MISSED:
                 return tau
             last = length
         return None

@@ -186,6 +186,25 @@ def test_a_correlation_may_be_one():
     assert row["note"].endswith("may be as high as 1.")
 
 
+@pytest.mark.parametrize("seed", [20, 320])
+def test_the_way_past_a_correlation_of_one(seed):
+    """The search passes a correlation of -1, where its coordinate is singular, on the way to the limit."""
+    rng = np.random.default_rng(seed)
+    who = np.repeat(np.arange(12), 10)
+    b = rng.multivariate_normal([0, 0], [[0.93, 0.015], [0.015, 0.053]], 12)
+    t = np.tile(np.arange(10.0), 12)
+    y = 10 + b[who, 0] + b[who, 1] * t + rng.normal(size=120)
+    fit = lmm.fit("y ~ t + (t | id)", pl.DataFrame({"id": who, "t": t, "y": y}), method="ML")
+    found = components(fit.solution)
+    names = list(zip(found.group, found.term, strict=True))
+    written = Written(fit.solution.model, names)
+    row = table(fit)["id", "cor__Intercept.t"]
+    assert -1 < row["conf_low"] < row["estimate"]
+    least = written.lowest(found.estimate, fixed={("id", "cor__Intercept.t"): row["conf_low"]})
+    assert least == pytest.approx(fit.deviance + QUANTILE**2, abs=1e-5)
+    assert row["conf_high"] < 1 or "may be as high as 1" in row["note"]
+
+
 def test_a_range_without_an_upper_limit():
     nugget = lmm.Exponential("age", nugget=True, subject="Subject")
     row = table(lmm.fit("distance ~ age * Sex", frame("data/raw/orthodont.csv"), residual=nugget))[
