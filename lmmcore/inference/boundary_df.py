@@ -51,8 +51,8 @@ def df_conflict(solution: Solution) -> DfConflict | None:
         sentence = (
             f"{_capital('; '.join(solution.boundary))}: held there, {solution.model.terms[worst]} has "
             f"{active[worst]:.3g} degrees of freedom (Satterthwaite); counted as estimated, "
-            f"{full[worst]:.3g} (Kenward-Roger), which is the careful choice unless the variance is known to "
-            "be 0."
+            f"{full[worst]:.3g} (Kenward-Roger), which is the careful choice unless the truth is known to "
+            "lie there."
         )
     return DfConflict(solution.model.terms, active, full, sentence)
 

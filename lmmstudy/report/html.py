@@ -38,6 +38,11 @@ def policy(script: str) -> str:
     return "; ".join((*rules, "base-uri 'none'", "form-action 'none'"))
 
 
+def part(template: str, **content: Any) -> str:
+    """A part of a page."""
+    return environment().get_template(template).render(**content)
+
+
 def render(template: str, **content: Any) -> str:
     """A page; style and script are ours and contain no user data, so they are not escaped."""
     style, script = ((HERE / name).read_text("utf-8") for name in ("style.css", "script.js"))

@@ -33,7 +33,7 @@ class Entry:
     status: str
     tone: str
     words: str
-    rows: str
+    rows: str = MISSING
     model: str = MISSING
     term: str = MISSING
     estimate: str = MISSING
@@ -44,10 +44,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Change:
-    """When a dataset last changed, and how, in a sentence."""
+    """When a dataset last changed, and how, in a sentence; its key coefficient over the runs, drawn; and a
+    sentence about a raw file that has not changed for too long."""
 
     time: str
     message: str
+    chart: Markup | str = MISSING
+    stale: str = ""
 
 
 def write_index(
@@ -63,20 +66,29 @@ def write_index(
 
 def read_entries(datasets: Sequence[str], clean: Sequence[str], selections: Sequence[str]) -> list[Entry]:
     """The rows of the index; the arguments are those of `write_index`."""
-    entries = []
-    for k, (dataset, audit, selection) in enumerate(zip(datasets, clean, selections, strict=True)):
-        chosen = read_json(selection)
-        record = None
-        if chosen["selected"]:
-            record = read_json(Path(selection).parent / "models" / f"{chosen['selected']}.json")
-        entries.append(entry(dataset, read_json(audit), chosen, record, k))
-    return entries
+    files = zip(datasets, clean, selections, strict=True)
+    return [read_entry(dataset, audit, chosen, k) for k, (dataset, audit, chosen) in enumerate(files)]
 
 
-def entry(dataset: str, clean: Json, selection: Json, record: Json | None, number: int) -> Entry:
-    """The row of a dataset; `number` makes the id of its drawing unique."""
+def read_entry(
+    dataset: str, clean: str | Path, selection: str | Path, number: int, link: str | None = None
+) -> Entry:
+    """The row of a dataset from its result files; the other arguments are those of `entry`. Raises OSError
+    or ValueError where a file is missing or cut off."""
+    chosen = read_json(selection)
+    record = None
+    if chosen["selected"]:
+        record = read_json(Path(selection).parent / "models" / f"{chosen['selected']}.json")
+    return entry(dataset, read_json(clean), chosen, record, number, link)
+
+
+def entry(
+    dataset: str, clean: Json, selection: Json, record: Json | None, number: int, link: str | None = None
+) -> Entry:
+    """The row of a dataset; `number` makes the id of its drawing unique. link : its report's file name, ""
+    where there is none."""
     rows = f"{clean['rows']['used']:,} / {clean['rows']['read']:,}"
-    link = f"{quote(dataset)}.html"
+    link = f"{quote(dataset)}.html" if link is None else link
     if record is None:
         return Entry(dataset, link, "failed", "bad", no_model(clean, selection), rows)
     verdict = VERDICT[record["status"]], TONE[record["status"]]
@@ -117,9 +129,12 @@ def render(
     compare: bool = False,
     changes: Mapping[str, Change] | None = None,
     base: str = "",
+    copies: str | None = None,
 ) -> str:
-    """The index as HTML. changes : the last change of each dataset, for a column that only pages outside
-    reports/ have, because reports hold no clock; base : where the reports are, seen from the page."""
-    failed = sum(e.status == "failed" for e in entries)
+    """The index as HTML. changes : the last change of each dataset, for columns that only pages outside
+    reports/ have, because reports hold no clock; base : where reports/ is, seen from the page; copies : where
+    the pages of the datasets are, if elsewhere."""
+    failed = sum(e.status in ("failed", "not finished") for e in entries)
     shown = {"entries": entries, "failed": failed, "compare": compare, "changes": changes, "base": base}
+    shown["pages"] = base if copies is None else copies
     return html.render("index.html.j2", **shown)

@@ -59,12 +59,12 @@ def model_words(model: Mapping[str, Any]) -> str:
 
 
 def selected_how(criterion: str, alpha: float | None) -> str:
-    """How the selected model was chosen; "given" is a fit of one's own, which competes with none."""
+    """How the selected model was chosen, as a sentence; "given" is a fit of one's own, which competes with none."""
     if criterion == "given":
-        return "the model that was given"
+        return "It is the model that was given."
     if criterion == "lrt":
-        return f"chosen by likelihood-ratio tests at level {fmt(alpha, 2)} (ML fits)"
-    return f"the smallest {CRITERIA[criterion]} of the candidates (ML fits)"
+        return f"It was chosen by likelihood-ratio tests at level {fmt(alpha, 2)} (ML fits)."
+    return f"It has the smallest {CRITERIA[criterion]} of the candidates (ML fits)."
 
 
 def estimate_words(statement: str, row: Mapping[str, Any], conf_level: float) -> str:

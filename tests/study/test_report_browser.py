@@ -1,5 +1,7 @@
 """The pages in a real browser: nothing is fetched, everything is reached, can be read and can be printed."""
 
+from pathlib import Path
+
 import pytest
 from browser import CHROMIUM
 from test_report_style import contrast
@@ -116,3 +118,23 @@ def test_every_text_can_be_read_in_both_themes(tab, pages, name, theme):
             continue
         front, back = pair.split(" ", 1)[1].split(" on ")
         assert contrast(colour(front), colour(back)) >= 4.5, pair
+
+
+AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not here: npm install --no-save axe-core")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["trial.html", "index.html", "poisoned.html"])
+def test_axe_finds_nothing_that_keeps_a_reader_out(tab, pages, name, theme):
+    tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
+    try:
+        tab.open(pages / name)
+        tab.run(AXE.read_text("utf-8") + "; 0")
+        found = tab.run("axe.run().then(({violations, passes}) => ({violations, passes: passes.length}))")
+    finally:
+        tab.call("Emulation.setEmulatedMedia", features=[])
+    grave = [(v["id"], v["help"], v["nodes"][0]["html"]) for v in found["violations"]
+             if v["impact"] in ("serious", "critical")]  # fmt: skip
+    assert not grave, grave
+    assert found["passes"] > 20

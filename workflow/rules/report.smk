@@ -1,6 +1,3 @@
-from lmmstudy.report.data_names import FILES
-
-
 rule report:
     input:
         parquet=rules.clean.output.parquet,
@@ -14,7 +11,8 @@ rule report:
             category="Datasets",
             labels={"dataset": "{dataset}"},
         ),
-        data=[ensure(f"<reports>/{{dataset}}/{name}", non_empty=True) for name in FILES],
+        # results.json and a CSV file for each table of the page
+        data=directory("<reports>/{dataset}"),
     log:
         "<logs>/{dataset}/report.log",
     benchmark:

@@ -16,7 +16,7 @@ def section(study: Study, model: Json) -> Section:
     """The selected model in symbols."""
     how = selected_how(study.selection["criterion"], study.selection.get("alpha"))
     blocks: list[Block] = [
-        Text(f"{sentence(model_words(model))} It is {how}."),
+        Text(f"{sentence(model_words(model))} {how}"),
         Equation(equation(model, study.response), index_words(model, study.subject, study.time)),
     ]
     if words := meaning(model):
