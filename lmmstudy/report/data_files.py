@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from lmmcore.diagnostics.bands import SEED
 from lmmstudy.files import write_json, write_text
 from lmmstudy.report.alerts import alerts
 from lmmstudy.report.data_names import RESULTS, TABLES
@@ -41,6 +42,7 @@ def results(study: Study) -> dict[str, Any]:
         "provenance": {
             "configuration": {"dataset": dict(study.design), "report": dict(study.options)},
             "code": study.code,
+            "seed": SEED,
             "trouble": study.trouble,
         },
     }

@@ -17,7 +17,7 @@ import polars as pl
 
 import lmmcore as lmm
 from lmmstudy import clean_audit
-from lmmstudy.files import canonical_json, read_json, write_json, write_text
+from lmmstudy.files import read_json, write_json, write_text
 from lmmstudy.fitting import COMPARABLE, fit_candidate
 from lmmstudy.layout import Layout
 from lmmstudy.report import page
@@ -122,12 +122,12 @@ def _check(fit: lmm.Fit, record: Mapping[str, Any]) -> None:
 
 def reproduce(fit: lmm.Fit, given: Source) -> Section:
     """What is needed to get the same page again."""
-    rows = canonical_json(given.frame.to_dict(as_series=False)).encode()
+    rows = given.frame.write_csv().encode()
     packages = ("numpy", "scipy", "polars")
     versions = {"python": platform.python_version(), "lmmcore": lmm.__version__}
     versions |= {name: version(name) for name in packages}
     items = (
-        ("Rows used, SHA-256", sha256(rows).hexdigest()),
+        ("Rows used as CSV, SHA-256", sha256(rows).hexdigest()),
         ("Versions", ", ".join(f"{name} {number}" for name, number in versions.items())),
     )
     call = Code("The fit and this page in Python", _python(fit))

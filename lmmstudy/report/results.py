@@ -5,7 +5,7 @@ fitted values, predicted random effects, the predicted mean, profiles of the lik
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,8 @@ class Fitted:
     residual, the conditional residuals. normalized : L^-1 (observed - population) with L L' the marginal
     covariance of a subject's rows: independent standard normal values if the model holds. held : where
     other covariates stand in the curves (column, value). averaged : covariates that change within
-    subjects; the curves are then means of the rows' predictions, and there are no bands. lines : of some
-    subjects, with intervals.
+    subjects; the curves are then means of the rows' predictions, and there are no bands. profiles : of all
+    subjects; lines : of some, with intervals.
     """
 
     rows: Rows
@@ -42,6 +42,7 @@ class Fitted:
     inference: Inference
     diagnostics: Diagnostics
     bands: tuple[Band, ...]
+    profiles: tuple[Profile, ...]
     lines: tuple[Profile, ...]
 
 
@@ -67,8 +68,10 @@ def refit(
     effects = _effects(fit.ranef())
     drawn = () if averaged else bands(fit, frame, design, used, conf_level)
     told = infer(fit, conf_level), diagnose(fit, used, design), drawn
-    found = Fitted(used, fitted, population, pearson, normalized, effects, curves, held, averaged, *told, ())
-    return replace(found, lines=own_lines(fit, frame, design, profiles(used, found), conf_level))
+    every = profiles(used, fitted, population)
+    lines = own_lines(fit, frame, design, every, conf_level)
+    fits = fitted, population, pearson, normalized
+    return Fitted(used, *fits, effects, curves, held, averaged, *told, every, lines)
 
 
 def _effects(table: Any) -> tuple[Effect, ...]:
@@ -95,23 +98,25 @@ def _curves(
     return tuple(curves), held
 
 
-def profiles(used: Rows, fit: Fitted | None) -> tuple[Profile, ...]:
-    """The rows of each subject in order of time; the pen is lifted where a planned visit is missing."""
-    order = np.lexsort((used.time, np.array(used.subject)))
-    names = np.array(used.subject)[order]
-    starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]]) if names.size else np.array([], dtype=int)
-    planned = np.unique(used.time)
-    visit = np.searchsorted(planned, used.time)
-    pieces = np.split(order, starts[1:])
-    gaps = [np.diff(visit[piece]) for piece in pieces]
-    steps = np.concatenate(gaps) if gaps else np.array([])
-    scheduled = steps.size and np.mean(steps <= 1) >= 0.5
+def profiles(used: Rows, *fits: np.ndarray) -> tuple[Profile, ...]:
+    """The rows of each subject in order of time; the pen is lifted where a planned visit is missing.
+
+    fits : (n,) each, the fitted values and the population's; none without a fit.
+    """
+    number: dict[str, int] = {}
+    codes = np.array([number.setdefault(name, len(number)) for name in used.subject], dtype=np.intp)
+    order = np.lexsort((used.time, codes))
+    visit = np.searchsorted(np.unique(used.time), used.time)[order]
+    starts = np.searchsorted(codes[order], np.arange(len(number) + 1))
+    within = np.ones(len(visit), dtype=bool)
+    within[starts[:-1]] = False
+    missed = within & (np.diff(visit, prepend=0) > 1)
+    scheduled = missed.sum() <= 0.5 * within.sum()
+    columns = [used.time[order], used.response[order], ~missed if scheduled else np.ones_like(within)]
+    columns += [fit[order] for fit in fits]
+    place = {group: k for k, group in enumerate(used.groups)}
     result = []
-    for piece, gap in zip(pieces, gaps, strict=True):
-        joined = np.r_[True, gap <= 1] if scheduled else np.ones(piece.size, dtype=bool)
-        lines = (fit.fitted[piece], fit.population[piece]) if fit is not None else (None, None)
-        first = piece[0]
-        named = used.subject[first], used.group[first]
-        result.append(Profile(*named, used.time[piece], used.response[piece], joined, *lines))
-    first_seen = {name: k for k, name in enumerate(dict.fromkeys(used.subject))}
-    return tuple(sorted(result, key=lambda p: (used.groups.index(p.group), first_seen[p.subject])))
+    for k, (name, start, end) in enumerate(zip(number, starts[:-1], starts[1:], strict=True)):
+        group = used.group[order[start]]
+        result.append((place[group], k, Profile(name, group, *(column[start:end] for column in columns))))
+    return tuple(profile for _, _, profile in sorted(result, key=lambda entry: entry[:2]))

@@ -59,7 +59,7 @@ def model_words(model: Mapping[str, Any]) -> str:
 
 
 def selected_how(criterion: str, alpha: float | None) -> str:
-    """How the selected model was chosen, as a sentence; "given" is a fit of one's own, which competes with none."""
+    """How the model was chosen, as a sentence; "given" is a fit of one's own, which competes with none."""
     if criterion == "given":
         return "It is the model that was given."
     if criterion == "lrt":

@@ -136,7 +136,7 @@ def test_a_covariate_that_changes_within_subjects_is_averaged_over_its_rows(refi
 
 def test_the_pen_is_lifted_at_a_missed_visit():
     frame = trial().filter(~((pl.col("id") == "P001") & (pl.col("week") == 4)))
-    lines = results.profiles(rows_of(frame.sample(fraction=1.0, shuffle=True, seed=1), DESIGN), None)
+    lines = results.profiles(rows_of(frame.sample(fraction=1.0, shuffle=True, seed=1), DESIGN))
     first = next(p for p in lines if p.subject == "P001")
     assert first.x.tolist() == [0, 2, 6, 8] and first.joined.tolist() == [True, True, False, True]
     assert [p.group for p in lines] == ["b"] * 12 + ["a"] * 12

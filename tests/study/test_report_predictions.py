@@ -14,7 +14,7 @@ import lmmcore as lmm
 from lmmcore.prediction import INTERVALS
 from lmmstudy.report import predictions
 from lmmstudy.report.charts import bands as charts
-from lmmstudy.report.results import profiles, refit
+from lmmstudy.report.results import refit
 
 ROOT = Path(__file__).resolve().parents[2]
 DESIGN = {"subject": "Subject", "time": "Days", "response": "Reaction", "fixed": "Days"}
@@ -69,7 +69,7 @@ def test_lines_of_subjects_hold_their_prediction(sleep):
 def test_a_serial_correlation_leaves_no_interval_at_what_was_seen(sleep):
     frame, _, found = sleep
     fit = lmm.fit(MODEL["formula"], frame, residual=lmm.AR1("Days", subject="Subject"))
-    lines = predictions.own_lines(fit, frame, DESIGN, profiles(found.rows, found), 0.95)
+    lines = predictions.own_lines(fit, frame, DESIGN, found.profiles, 0.95)
     assert len(lines) == 18 and all(line.low is None for line in lines)
     serial = {"type": "ar1", "time": "week", "subject": "id", "nugget": False}
     model = study().winner | {"residual_structure": serial, "residual_parameters": {"rho": 0.5}}
@@ -79,7 +79,7 @@ def test_a_serial_correlation_leaves_no_interval_at_what_was_seen(sleep):
 def test_many_subjects_are_sampled_from_end_to_end(sleep, monkeypatch):
     frame, fit, found = sleep
     monkeypatch.setattr(predictions, "PANELS", 5)
-    lines = predictions.own_lines(fit, frame, DESIGN, profiles(found.rows, found), 0.95)
+    lines = predictions.own_lines(fit, frame, DESIGN, found.profiles, 0.95)
     assert [line.subject for line in lines][:: len(lines) - 1] == [
         found.lines[0].subject, found.lines[-1].subject,
     ]  # fmt: skip

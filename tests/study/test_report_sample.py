@@ -94,10 +94,9 @@ def fitted(data: Rows) -> Fitted:
         half = 1.96 * np.sqrt(np.einsum("ij,jk,ik->i", X, vcov, X))
         curves.append(Curve(arm, at, X @ beta, X @ beta - half, X @ beta + half))
     told = inference(), diagnostics(data, marginal), bands(curves)
-    found = Fitted(
-        data, values, population, residual, marginal, tuple(effects), tuple(curves), (), (), *told, ()
-    )
-    return replace(found, lines=profiles(data, found)[:24])
+    every = profiles(data, values, population)
+    fits = values, population, residual, marginal
+    return Fitted(data, *fits, tuple(effects), tuple(curves), (), (), *told, every, every[:24])
 
 
 def record(data: Rows) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from lmmstudy.report.study import Study
 
 def blocks(study: Study, rows: Rows) -> list[Block]:
     """All profiles."""
-    return [Heading("Profiles"), _together(study, rows, profiles_of(rows, study.fitted))]
+    lines = study.fitted.profiles if study.fitted else profiles_of(rows)
+    return [Heading("Profiles"), _together(study, rows, lines)]
 
 
 def _together(study: Study, rows: Rows, lines: Sequence[Profile]) -> Figure:
