@@ -12,9 +12,9 @@ An evaluation touches the rows; where gaps repeat, lmmcore.moments.serial and lm
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -28,9 +28,11 @@ KEPT = 20_000_000
 
 @dataclass(frozen=True)
 class MarkovMoments:
-    """U : (k, n) columns of [Z X y], q of them Z."""
+    """[Z X y] = U' C for distinct columns U : (d, n) and C : (d, k); q of the k, of the first m of U, are Z."""
 
     U: np.ndarray
+    C: np.ndarray
+    m: int
     q: int
     rows: SortedRows
     correlation: Correlation
@@ -38,22 +40,24 @@ class MarkovMoments:
     def rotated(self, fixed: np.ndarray, random: np.ndarray) -> MarkovMoments:
         """Moments of [Z random, X fixed, y] for fixed : (p, p), random : (q, q)."""
         q, p = self.q, len(fixed)
-        U = self.U.copy()
-        U[:q], U[q : q + p] = random.T @ self.U[:q], fixed.T @ self.U[q : q + p]
-        return MarkovMoments(U, q, self.rows, self.correlation)
+        C = self.C.copy()
+        C[:, :q], C[:, q : q + p] = C[:, :q] @ random, C[:, q : q + p] @ fixed
+        return replace(self, C=C)
 
     def at(self, phi: np.ndarray) -> Subjects:
         """The moments at phi : (1,)."""
         value, _, _ = self.correlation(phi[0])
         rest = 1 - value**2
-        return self._combined(1 / rest, -value / rest, float(np.log(rest).sum()), self._constant)
+        units, total = self._sums(1 / rest, -value / rest)
+        less, least = self._constant
+        return self._subjects(units - less, total - least, float(np.log(rest).sum()))
 
     def first(self, phi: np.ndarray) -> list[Subjects]:
         """Their derivative."""
         value, slope, _ = self.correlation(phi[0])
         rest = 1 - value**2
         a, b = 2 * value * slope / rest**2, -(1 + value**2) * slope / rest**2
-        return [self._combined(a, b, float(-2 * (value * slope / rest).sum()))]
+        return [self._subjects(*self._sums(a, b), float(-2 * (value * slope / rest).sum()))]
 
     def curvature(self, phi: np.ndarray, weights: Weights) -> np.ndarray:
         """<K.., weights> + (log|R|).. : (1, 1)."""
@@ -62,59 +66,82 @@ class MarkovMoments:
         a = (2 + 6 * value**2) * slope**2 / rest**3 + 2 * value * bend / rest**2
         b = -(6 * value + 2 * value**3) * slope**2 / rest**3 - (1 + value**2) * bend / rest**2
         log_r = float(-2 * ((1 + value**2) * slope**2 / rest**2 + value * bend / rest).sum())
-        second = self._combined(a, b, log_r)
+        second = self._subjects(*self._sums(a, b), log_r)
         felt = np.tensordot(second.A, weights.zz, axes=3) + 2 * np.tensordot(second.B, weights.yz, axes=3)
         return np.array([[felt + np.tensordot(second.S, weights.yy, axes=3) + log_r]])
 
     @cached_property
     def _before(self) -> np.ndarray:
-        """(k, n) the row before each, 0 for first rows."""
+        """(d, n) the row before each, 0 for first rows."""
         before = np.roll(self.U, 1, axis=1)
         before[:, self.rows.starts] = 0
         return before
 
-    def _pairs(self) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
-        """i >= j, u_i u_j + p_i p_j and u_i p_j + p_i u_j : (n,) of all pairs of columns."""
+    def _products(self, i: int, j: int) -> tuple[np.ndarray, np.ndarray]:
+        """u_i u_j + p_i p_j and u_i p_j + p_i u_j : (n,) each."""
         U, P = self.U, self._before
-        for i in range(len(U)):
-            for j in range(i + 1):
-                yield i, j, U[i] * U[j] + P[i] * P[j], U[i] * P[j] + P[i] * U[j]
+        return U[i] * U[j] + P[i] * P[j], U[i] * P[j] + P[i] * U[j]
 
     @cached_property
-    def _kept(self) -> list[tuple[int, int, np.ndarray, np.ndarray]] | None:
-        k, n = self.U.shape
-        return list(self._pairs()) if k * (k + 1) * n <= KEPT else None
+    def _kept(self) -> dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]:
+        """The products of every two columns, none where they are too many numbers to keep."""
+        d, n = self.U.shape
+        if d * (d + 1) * n > KEPT:
+            return {}
+        return {(i, j): self._products(i, j) for i in range(d) for j in range(i + 1)}
 
     @cached_property
-    def _constant(self) -> Subjects:
+    def _constant(self) -> tuple[np.ndarray, np.ndarray]:
         """sum_j p_j' p_j."""
         P = self._before
-        pairs = ((i, j, P[i] * P[j]) for i in range(len(P)) for j in range(i + 1))
-        return self._summed(pairs, 0.0)
+        return self._summed(lambda i, j: P[i] * P[j], lambda i, j: P[i] @ P[j])
 
-    def _combined(
-        self, a: np.ndarray, b: np.ndarray, log_r: float, less: Subjects | None = None
-    ) -> Subjects:
-        """sum_j a_j (u'u + p'p) + b_j (u'p + p'u), less a constant."""
-        known = self._pairs() if self._kept is None else self._kept
-        found = self._summed(((i, j, a * own + b * mixed) for i, j, own, mixed in known), log_r)
-        if less is None:
-            return found
-        return Subjects(found.A - less.A, found.B - less.B, found.S - less.S, log_r)
+    def _sums(self, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """sum_j a_j (u'u + p'p) + b_j (u'p + p'u)."""
 
-    def _summed(self, pairs: Iterator[tuple[int, int, np.ndarray]], log_r: float) -> Subjects:
-        """Sums over each subject of values : (n,) for each pair of columns i >= j."""
-        q, k, rows = self.q, len(self.U), self.rows
-        N = len(rows.starts)
-        outer = np.zeros(1, dtype=np.intp) if rows.outer is None else rows.outer_starts
-        A, B, S = np.empty((q, q, N)), np.empty((k - q, q, N)), np.empty((k - q, k - q, len(outer)))
-        for i, j, values in pairs:
-            if i < q:
-                A[i, j] = A[j, i] = np.add.reduceat(values, rows.starts)
-            elif j < q:
-                B[i - q, j] = np.add.reduceat(values, rows.starts)
-            else:
-                S[i - q, j - q] = S[j - q, i - q] = np.add.reduceat(values, rows.starts[outer])
+        def products(i: int, j: int) -> tuple[np.ndarray, np.ndarray]:
+            return self._kept.get((i, j)) or self._products(i, j)
+
+        def rows(i: int, j: int) -> np.ndarray:
+            own, mixed = products(i, j)
+            return a * own + b * mixed
+
+        def whole(i: int, j: int) -> float:
+            own, mixed = products(i, j)
+            return float(a @ own + b @ mixed)
+
+        return self._summed(rows, whole)
+
+    def _summed(
+        self, rows: Callable[[int, int], np.ndarray], whole: Callable[[int, int], float]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Sums of rows(i, j) : (n,) over each subject, (d, m, N), and over each outer unit, (d, d, O).
+
+        whole : their sum, which costs less where there is one outer unit and no sum of a subject is needed.
+        """
+        d, starts, outer = len(self.U), self.rows.starts, self.rows.outer
+        first = np.zeros(1, dtype=np.intp) if outer is None else self.rows.outer_starts
+        units, total = np.empty((d, self.m, len(starts))), np.empty((d, d, len(first)))
+        for i in range(d):
+            for j in range(i + 1):
+                if j < self.m:
+                    units[i, j] = np.add.reduceat(rows(i, j), starts)
+                    if i < self.m:
+                        units[j, i] = units[i, j]
+                    total[i, j] = total[j, i] = np.add.reduceat(units[i, j], first)
+                elif outer is None:
+                    total[i, j] = total[j, i] = whole(i, j)
+                else:
+                    total[i, j] = total[j, i] = np.add.reduceat(rows(i, j), starts[first])
+        return units, total
+
+    def _subjects(self, units: np.ndarray, total: np.ndarray, log_r: float) -> Subjects:
+        """The moments of [Z X y] from those of U."""
+        z, others = self.C[: self.m, : self.q], self.C[:, self.q :]
+        left = np.tensordot(z.T, units, axes=([1], [1]))  # (q, d, N)
+        A = np.tensordot(z.T, left[:, : self.m], axes=([1], [1])).transpose(1, 0, 2)
+        B = np.tensordot(others.T, left, axes=([1], [1]))
+        S = np.einsum("ic,ijo,jd->cdo", others, total, others)
         return Subjects(A, B, S, log_r)
 
 
@@ -122,5 +149,12 @@ def markov_moments(
     Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], rows: SortedRows, correlation: Correlation
 ) -> MarkovMoments:
     """Moments of sorted columns of Z and [X y]."""
-    columns = [np.ones(len(rows.subject)) if is_one(column) else column for column in (*Z, *XY)]
-    return MarkovMoments(np.array(columns), len(Z), rows, correlation)
+    columns = [*Z, *XY]
+    distinct: dict[int, int] = {}
+    place = [distinct.setdefault(0 if is_one(column) else id(column), len(distinct)) for column in columns]
+    U = np.empty((len(distinct), rows.n))
+    for k, column in zip(place, columns, strict=True):
+        U[k] = column
+    C = np.eye(len(distinct))[:, place]
+    m = len(set(place[: len(Z)]))
+    return MarkovMoments(U, C, m, len(Z), rows, lru_cache(maxsize=1)(correlation))
