@@ -1,10 +1,10 @@
-"""Fit a Parquet file that need not fit in memory: seconds and peak memory beside polars' scan-and-sum.
+"""Fit a Parquet file larger than memory, beside polars' scan-and-sum: python -m benchmarks.stream_100m
 
-    python benchmarks/stream_100m.py [--subjects 10000000] [--rows 10] [--grid] [--shuffled]
-
-Makes a file of subjects x rows with a random intercept and slope (in a temporary folder, or --file, which is
-kept and used again), then measures each side in a process of its own: the sum of every column by polars,
-and lmmcore.fit with the rows streamed. Times are medians of --repeats runs; memory is the peak resident set.
+Makes files of subjects x rows with a random intercept and slope (in a temporary folder, or in --folder,
+where they are kept and used again: 10 million subjects x 10 take 1.7 GB), then measures each side in a
+process of its own, in turns: the sum of every column by polars, and lmmcore.fit with the rows streamed.
+Times are medians of --repeats runs; memory is the peak resident set. Only the default sizes are written to
+the page.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
+
+from benchmarks.page import duration, made_by, table, write_section
 
 FORMULA = "y ~ t + (t | id)"
 PART = 100_000  # subjects made at once
@@ -63,6 +66,8 @@ def fitted(path: Path) -> dict[str, object]:
 
 
 SIDES = {"polars": summed, "lmmcore": fitted}
+SIZES = [1_000_000, 10_000_000]
+HEAD = ("rows", "file", "fit", "polars' sums", "ratio (aim: 10)", "peak (aim: 4,096 MB)", "log-likelihood")
 
 
 def measure(side: str, path: Path) -> None:
@@ -74,42 +79,58 @@ def measure(side: str, path: Path) -> None:
     print(json.dumps({"seconds": seconds, "peak_mb": peak, "found": found}))
 
 
-def in_own_process(side: str, path: Path) -> dict[str, float]:
+def in_own_process(side: str, path: Path) -> dict[str, Any]:
     """Seconds and peak memory of a side, and what it found."""
-    command = [sys.executable, __file__, "--measure", side, "--file", str(path)]
+    command = [sys.executable, "-m", "benchmarks.stream_100m", "--measure", side, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr)
     return json.loads(done.stdout)
 
 
+def row(path: Path, repeats: int) -> list[str]:
+    """Cells of one file."""
+    runs: dict[str, list[dict[str, Any]]] = {side: [] for side in SIDES}
+    for _ in range(repeats):
+        for side, found in runs.items():
+            found.append(in_own_process(side, path))
+    seconds = {side: median(run["seconds"] for run in found) for side, found in runs.items()}
+    last = runs["lmmcore"][-1]["found"]
+    return [
+        f"{last['rows']:,}",
+        f"{path.stat().st_size / 2**20:,.0f} MB",
+        duration(seconds["lmmcore"]),
+        duration(seconds["polars"]),
+        f"{seconds['lmmcore'] / seconds['polars']:.1f}",
+        f"{max(run['peak_mb'] for run in runs['lmmcore']):,.0f} MB",
+        f"{last['log-likelihood']:.3f}",
+    ]
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--subjects", type=int, default=10_000_000)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--subjects", type=int, nargs="+", default=SIZES, help="of each file")
     parser.add_argument("--rows", type=int, default=10, help="rows of each subject")
     parser.add_argument("--grid", action="store_true", help="times 0, 1, ... instead of irregular ones")
     parser.add_argument("--shuffled", action="store_true", help="subjects' rows apart from one another")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--file", type=Path, help="of the data; made if it does not exist, and kept")
-    parser.add_argument("--measure", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help="of the files, which are kept")
+    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.measure:
-        measure(given.measure, given.file)
+        measure(given.measure[0], Path(given.measure[1]))
         return
-    with tempfile.TemporaryDirectory() as folder:
-        path = given.file or Path(folder) / "rows.parquet"
-        if not path.is_file():
-            make(path, given.subjects, given.rows, given.grid, given.shuffled)
-        runs = {side: [] for side in SIDES}
-        for _ in range(given.repeats):
-            for side, found in runs.items():
-                found.append(in_own_process(side, path))
-        print(f"{path.stat().st_size / 2**20:,.0f} MB of Parquet; {runs['lmmcore'][0]['found']}")
-        print(f"{'':<10}{'seconds':>10}{'peak MB':>10}")
-        seconds = {side: median(run["seconds"] for run in found) for side, found in runs.items()}
-        for side, found in runs.items():
-            print(f"{side:<10}{seconds[side]:>10.2f}{max(run['peak_mb'] for run in found):>10,.0f}")
-        print(f"lmmcore takes {seconds['lmmcore'] / seconds['polars']:.1f} times as long as the sums")
+    kind = "-grid" * given.grid + "-shuffled" * given.shuffled
+    rows = []
+    with tempfile.TemporaryDirectory() as temporary:
+        for subjects in given.subjects:
+            path = (given.folder or Path(temporary)) / f"rows-{subjects}x{given.rows}{kind}.parquet"
+            if not path.is_file():
+                make(path, subjects, given.rows, given.grid, given.shuffled)
+            rows.append(row(path, given.repeats))
+            print(*rows[-1], sep=" | ", flush=True)
+    if given.subjects == SIZES and given.rows == 10 and not kind:
+        write_section("streaming", [*table(HEAD, rows), "", made_by("python -m benchmarks.stream_100m")])
 
 
 if __name__ == "__main__":

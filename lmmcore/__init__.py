@@ -1,6 +1,8 @@
 """Linear mixed models for longitudinal data: random effects, serial correlation, exact derivatives."""
 
-from lmmcore.bootstrap import bootstrap_lrt
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from lmmcore.covariance.ar1 import AR1
 from lmmcore.covariance.compound import CompoundSymmetry
 from lmmcore.covariance.exponential import CAR1, Exponential, Gaussian
@@ -12,13 +14,27 @@ from lmmcore.each import EachFit, TwoStage, fit_each
 from lmmcore.errors import DataError, FitError, FormulaError, LmmError
 from lmmcore.fit import fit
 from lmmcore.gls import Gls, gls
-from lmmcore.inference.compare import Comparison, compare
-from lmmcore.inference.fixed_comparison import compare_fixed
-from lmmcore.inference.rlrt import Rlrt, rlrt
 from lmmcore.result import Fit
-from lmmcore.saved import load
+
+if TYPE_CHECKING:  # LATER says it to Python
+    from lmmcore.bootstrap import bootstrap_lrt
+    from lmmcore.inference.compare import Comparison, compare
+    from lmmcore.inference.fixed_comparison import compare_fixed
+    from lmmcore.inference.rlrt import Rlrt, rlrt
+    from lmmcore.saved import load
 
 __version__ = "0.1.0"
+
+# Imported when first asked for: a study has thousands of short jobs that fit and do no more.
+LATER = {
+    "Comparison": "lmmcore.inference.compare",
+    "Rlrt": "lmmcore.inference.rlrt",
+    "bootstrap_lrt": "lmmcore.bootstrap",
+    "compare": "lmmcore.inference.compare",
+    "compare_fixed": "lmmcore.inference.fixed_comparison",
+    "load": "lmmcore.saved",
+    "rlrt": "lmmcore.inference.rlrt",
+}
 
 __all__ = [
     "AR1",
@@ -50,3 +66,9 @@ __all__ = [
     "load",
     "rlrt",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(LATER[name]), name)

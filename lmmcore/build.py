@@ -151,14 +151,17 @@ def _rows(
     X = columns(fixed)
     Z = [column for _, design in random for column in columns(design)]
     y = taken(response(spec.formula.response, table.columns))
-    offset = np.zeros(table.n) if spec.offset is None else taken(_number(table, spec.offset, "offset"))
+    offset = np.zeros(table.n)
+    if spec.offset is not None:
+        offset = taken(_number(table, spec.offset, "offset"))
+        y = y - offset
     weights = None if spec.weights is None else taken(_weights(table, spec.weights))
     sorted_times = None if times is None else taken(times)
     # Without a grouping factor every row is a unit of its own.
     codes = [taken(group.factor.codes) for group in groups] or [np.arange(table.n)]
     if times is not None and spec.residual is not None and spec.residual.time is not None:
         check_one_row_a_time(groups[-1], codes[-1], spec.residual.time, taken(times))
-    return Rows(order, X, Z, y - offset, offset, weights, _units(codes, sorted_times))
+    return Rows(order, X, Z, y, offset, weights, _units(codes, sorted_times))
 
 
 def _number(table: Table, name: str, role: str) -> np.ndarray:

@@ -66,12 +66,13 @@ def sort_order(groups: Sequence[Group], times: np.ndarray | None) -> np.ndarray 
 
 def _sorted(keys: Sequence[np.ndarray]) -> bool:
     """Whether the rows are in the order of the first key, equal ones of the second, and so on."""
-    tied = np.ones(max(len(keys[0]) - 1, 0), dtype=bool)
-    for key in keys:
+    tied: np.ndarray | bool = True
+    for place, key in enumerate(keys, start=1):
         before, after = key[:-1], key[1:]
         if np.any(tied & (before > after)):
             return False
-        tied &= before == after
+        if place < len(keys):
+            tied = tied & (before == after)
     return True
 
 

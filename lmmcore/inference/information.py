@@ -89,7 +89,7 @@ def covariance_information(solution: Solution) -> CovarianceInformation:
             unit[a, b] += 0.5
             unit[b, a] += 0.5
             excess[a, b] = excess[b, a] = (float((W * slopes(unit)[1]).sum()) - plain) / 2
-    excess -= np.einsum("rs,rab,bc,scd->ad", W, gram, phi, gram, optimize=True)
+    excess -= (gram @ phi @ np.tensordot(W, gram, 1)).sum(axis=0)
     gram = np.concatenate([gram, -np.linalg.inv(phi)[None]])
     return CovarianceInformation(covariance, gram, drift, phi, excess)
 

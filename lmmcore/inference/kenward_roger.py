@@ -50,7 +50,7 @@ def scaled_f(solution: Solution, information: CovarianceInformation, L: np.ndarr
     W = information.covariance
     traces = np.einsum("raa->r", parts)
     a1 = float(traces @ W @ traces)
-    a2 = float(np.einsum("rs,rab,sba->", W, parts, parts, optimize=True))
+    a2 = float((parts * np.tensordot(W, parts, 1).transpose(0, 2, 1)).sum())
     if size == 1:
         return 1.0, 2 / a2 if a2 > 0 else np.inf
     b = (a1 + 6 * a2) / (2 * size)

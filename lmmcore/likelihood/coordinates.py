@@ -113,10 +113,11 @@ def centre(
     fixed = fixed[np.ix_(kept, kept)]
     moments = [inner(column, y) for column in columns]
     origin = np.linalg.solve(products[np.ix_(kept, kept)], moments) if columns else np.empty(0)
-    residual = np.array(y, dtype=float)
-    scratch = np.empty_like(residual)  # a fresh array costs more than the arithmetic
+    residual: np.ndarray | None = None
+    scratch = np.empty_like(y)  # a fresh array costs more than the arithmetic
     for coefficient, column in zip(origin, columns, strict=True):
-        residual -= coefficient if is_one(column) else np.multiply(column, coefficient, out=scratch)
+        part = coefficient if is_one(column) else np.multiply(column, coefficient, out=scratch)
+        residual = np.subtract(y if residual is None else residual, part, out=residual)
 
     z_columns, random = list(Z), np.eye(len(Z))
     for block in blocks:
@@ -125,7 +126,8 @@ def centre(
             if ones and index != ones[0]:
                 z_columns[index], mean = shift(Z[index])
                 random[ones[0], index] -= mean
-    return Centred(columns, z_columns, residual, tuple(kept), fixed, origin, random)
+    left = y if residual is None else residual
+    return Centred(columns, z_columns, left, tuple(kept), fixed, origin, random)
 
 
 def _constant(X: Sequence[np.ndarray]) -> np.ndarray | None:

@@ -18,7 +18,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from lmmcore.moments.subjects import SortedRows, Subjects, Weights, is_one
+from lmmcore.moments.subjects import SortedRows, Subjects, Weights, inner, is_one
 
 # phi : (n,) of each row and its first two derivatives by the one parameter.
 Correlation = Callable[[float], tuple[np.ndarray, np.ndarray, np.ndarray]]
@@ -28,7 +28,7 @@ KEPT = 20_000_000
 
 @dataclass(frozen=True)
 class MarkovMoments:
-    """[Z X y] = U' C for distinct columns U : (d, n) and C : (d, k); q of the k, of the first m of U, are Z."""
+    """[Z X y] = U' C, distinct columns U : (d, n), C : (d, k); q of the k are Z, made of the first m of U."""
 
     U: np.ndarray
     C: np.ndarray
@@ -94,7 +94,7 @@ class MarkovMoments:
     def _constant(self) -> tuple[np.ndarray, np.ndarray]:
         """sum_j p_j' p_j."""
         P = self._before
-        return self._summed(lambda i, j: P[i] * P[j], lambda i, j: P[i] @ P[j])
+        return self._summed(lambda i, j: P[i] * P[j], lambda i, j: inner(P[i], P[j]))
 
     def _sums(self, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """sum_j a_j (u'u + p'p) + b_j (u'p + p'u)."""
@@ -108,7 +108,7 @@ class MarkovMoments:
 
         def whole(i: int, j: int) -> float:
             own, mixed = products(i, j)
-            return float(a @ own + b @ mixed)
+            return inner(a, own) + inner(b, mixed)
 
         return self._summed(rows, whole)
 

@@ -218,7 +218,7 @@ def grouped(subjects: Subjects) -> Subjects | Patterns:
     # A linear combination is a hash, equal for equal A because it is made entry by entry (a matrix product
     # may add in another order near the end of an array); equality, but for rounding, is checked then.
     key = np.zeros(N)
-    for place, entry in enumerate(zip(*np.tril_indices(q), strict=True), start=1):
+    for place, entry in enumerate(((a, b) for a in range(q) for b in range(a + 1)), start=1):
         key += HASH**place * subjects.A[entry]
     if N > PROBED and len(np.unique(key[:PROBED])) == PROBED:  # irregular times: no two are alike
         return subjects

@@ -12,12 +12,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lmmcore.formula.calls import read_call
 from lmmcore.formula.tokens import unquote
 from lmmcore.formula.transforms import BASES, SCALARS
 from lmmcore.model import Specification
+
+if TYPE_CHECKING:
+    import polars as pl
 
 VALUES = 100_000_000
 
@@ -28,19 +31,19 @@ def streams(spec: Specification, data: Any) -> bool:
         return False
     if not (streamable(spec) and Path(data).is_file()):
         return False
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    import polars as pl
 
+    lazy = pl.scan_parquet(data, glob=False)
     try:
-        about = pq.read_metadata(data)
-        schema = about.schema.to_arrow_schema()
-    except (OSError, pa.ArrowException):  # the error is told by who reads the file
+        schema = lazy.collect_schema()
+        rows = lazy.select(pl.len()).collect().item()
+    except (OSError, pl.exceptions.PolarsError):  # the error is told by who reads the file
         return False
     needed = {*needed_columns(spec), *grouping_columns(spec)}
     listed = spec.categories or {}
-    if not {*needed, *listed} <= set(schema.names) or about.num_rows * len(needed) <= VALUES:
+    if not {*needed, *listed} <= set(schema) or rows * len(needed) <= VALUES:
         return False
-    return all(_usable(schema.field(name).type) for name in needed_columns(spec))
+    return all(_usable(schema[name]) for name in needed_columns(spec))
 
 
 def streamable(spec: Specification) -> bool:
@@ -107,9 +110,7 @@ def _functions(factor: str) -> list[str]:
     return [node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
 
 
-def _usable(kind: Any) -> bool:
-    import pyarrow.types as types
+def _usable(kind: pl.DataType) -> bool:
+    import polars as pl
 
-    number = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
-    text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
-    return number or text or types.is_boolean(kind) or types.is_dictionary(kind)
+    return kind.is_numeric() or kind in (pl.String, pl.Boolean, pl.Categorical, pl.Enum)

@@ -1,0 +1,116 @@
+"""What Slurm costs around fits: python -m benchmarks.slurm_overhead [CANDIDATES]      (200 unless told; root)
+
+The candidates of small datasets (30 subjects at 6 times), cleaned beforehand, are fitted on the test cluster
+of tests/slurm in four ways. Every Python process tells its processor time when it ends, as in overhead.py.
+Then the same study at growing sizes is only planned: what a run must do before its first job.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from shutil import copytree, ignore_patterns
+
+from benchmarks.overhead import MODELS, ROOT, processes, write_study
+from benchmarks.page import DOCS, made_by, table, write_section
+from tests.slurm import cluster
+
+SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+EVERY_JOB = [
+    *("--executor", "slurm", "--jobs", "10000", "--slurm-init-seconds-before-status-checks", "5"),
+    *("--seconds-between-status-checks", "5"),
+]
+BATCHES = ["--groups", "fit=study", "--group-components", "study=50"]
+BATCHES += ["--cores", "1", "--set-resource-scopes", "_cores=local"]
+WAYS = {
+    "one job each": EVERY_JOB,
+    "one array": [*EVERY_JOB, "--slurm-array-jobs", "fit"],
+    "batches of 50": [*EVERY_JOB, *BATCHES],
+}
+# The whole run as one Slurm job of two processors, with Snakemake's own executor inside it.
+ALLOCATION = "one allocation"
+SIZES = (100, 1000, 5000)
+
+
+def snakemake(folder: Path, *arguments: str) -> str:
+    """Run to the end with the probe of overhead.py; what was printed."""
+    paths = os.pathsep.join([str(folder / "probe"), str(ROOT)])
+    environment = os.environ | {"PYTHONPATH": paths, "CPU_LOG": str(folder / "cpu.txt")}
+    command = [*SNAKEMAKE, "--workflow-profile", "none", *arguments]
+    if arguments[0] == ALLOCATION:
+        command = [*SNAKEMAKE, "--workflow-profile", "none", "--cores", "2", *arguments[1:]]
+        command = ["sbatch", "--wait", "--cpus-per-task=2", "--mem=4000", "--wrap", " ".join(command)]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stdout + done.stderr)
+    return done.stdout + done.stderr
+
+
+def one_way(cleaned: Path, way: str) -> list[str]:
+    """A row of the table: fits of the cleaned study in one way."""
+    with tempfile.TemporaryDirectory(prefix="slurm", dir=cleaned.parent) as name:
+        folder = Path(name) / "study"
+        copytree(cleaned, folder, ignore=ignore_patterns("cpu.txt"))
+        start = time.perf_counter()
+        printed = snakemake(folder, *WAYS.get(way, [ALLOCATION]), "--until", "fit")
+        wall = time.perf_counter() - start
+        used = processes(folder)
+    fits = sum(kind == "fit" for kind, _, _ in used)
+    submissions = len(re.findall(r"Submitted array|has been submitted", printed)) or 1
+    of_scripts = sum(seconds for kind, seconds, _ in used if kind == "fit")
+    everything = sum(seconds for _, seconds, _ in used)
+    return [
+        way, f"{submissions}", f"{wall:.0f} s", f"{wall / fits:.2f} s", f"{everything / fits:.2f} s",
+        f"{of_scripts / fits:.2f} s",
+    ]  # fmt: skip
+
+
+def planned(datasets: int) -> list[str]:
+    """A row of the table: planning a study of that size that has not run."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_study(folder, datasets)
+        before = os.times()
+        subprocess.run(
+            [*SNAKEMAKE, "--workflow-profile", "none", "--cores", "1", "--dry-run", "--quiet", "all"],
+            cwd=folder, check=True, capture_output=True,
+        )  # fmt: skip
+        after = os.times()
+    seconds = after.children_user + after.children_system - before.children_user - before.children_system
+    jobs = datasets * (len(MODELS) + 3)
+    return [f"{datasets:,}", f"{jobs:,}", f"{seconds:.1f} s", f"{seconds / jobs * 1e3:.1f} ms"]
+
+
+def main(candidates: int) -> None:
+    cluster.start()
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            cleaned = Path(name) / "cleaned"
+            cleaned.mkdir()
+            write_study(cleaned, candidates // len(MODELS))
+            snakemake(cleaned, "--cores", "2", "--until", "clean")
+            rows = [one_way(cleaned, way) for way in (*WAYS, ALLOCATION)]
+    finally:
+        cluster.stop()
+    lines = [
+        f"{candidates} fits, {len(cluster.NODES)} virtual nodes on one machine:",
+        "",
+        *table(("way", "submissions", "wall clock", "a fit", "processor time a fit", "its script alone"), rows),
+        "",
+        "Planning a study that has not run (`--dry-run`):",
+        "",
+        *table(("datasets", "jobs", "processor time", "a job"), map(planned, SIZES)),
+        "",
+        made_by("python -m benchmarks.slurm_overhead" + ("" if candidates == 200 else f" {candidates}")),
+    ]
+    print(*lines, sep="\n")
+    write_section("slurm", lines, DOCS / "clusters.md")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)
