@@ -91,6 +91,8 @@ def load(path: str | Path) -> Fit:
     try:
         content = pq.read_table(path)
         about = json.loads((content.schema.metadata or {})[KEY])
+    except FileNotFoundError:
+        raise DataError(f"There is no file {str(path)!r}; use one written by fit.save().") from None
     except (OSError, pa.ArrowInvalid, KeyError, json.JSONDecodeError) as error:
         raise DataError(
             f"{str(path)!r} is not a saved fit: {error}; use a file written by fit.save()."

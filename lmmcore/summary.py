@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,11 +18,10 @@ def text(fit: Fit) -> str:
     model = solution.model
     how = "REML" if model.spec.reml else "maximum likelihood"
     lines = [f"Linear mixed model fit by {how}", f"Formula: {fit.formula}"]
-    residual = model.spec.residual
-    if residual is not None:
+    structures = [given for given in (model.spec.residual, model.spec.variance) if given is not None]
+    if structures:
         shown = ", ".join(f"{name} = {value:.4g}" for name, value in fit.residual_parameters.items())
-        over = "" if residual.time is None else f" over {residual.time}"
-        lines.append(f"Residuals: {type(residual).__name__}{over} ({shown})")
+        lines.append(f"Residuals: {', '.join(map(_structure, structures))} ({shown})")
     groups = ", ".join(f"{name} {size}" for name, size in fit.groups.items())
     lines.append(f"Rows: {fit.nobs}" + (f"; groups: {groups}" if groups else ""))
     dropped = sum(fit.rows_dropped.values())
@@ -43,6 +42,13 @@ def text(fit: Fit) -> str:
     if conflict is not None and conflict.sentence is not None:
         lines += ["", conflict.sentence]
     return "\n".join(lines)
+
+
+def _structure(structure: Any) -> str:
+    """ "AR1 over time", "ByGroup of Sex"."""
+    name = type(structure).__name__
+    over, of = getattr(structure, "time", None), getattr(structure, "column", getattr(structure, "of", None))
+    return name + (f" over {over}" if over else f" of {of}" if of else "")
 
 
 def _random(fit: Fit) -> list[str]:

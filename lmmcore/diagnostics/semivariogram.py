@@ -48,7 +48,7 @@ class Semivariogram:
         """Classes outside the limits."""
         return int(np.sum((self.empirical < self.low) | (self.empirical > self.high)))
 
-    def frame(self, backend: Any) -> Any:
+    def frame(self, backend: Any = "polars") -> Any:
         """Frame: distance, pairs, empirical, implied, low, high."""
         return to_frame({k: v for k, v in vars(self).items() if k != "variance"}, backend)
 

@@ -41,7 +41,7 @@ class Autocorrelation:
         """Lags outside the simultaneous limits."""
         return int(np.sum(np.abs(self.correlation) > self.simultaneous))
 
-    def frame(self, backend: Any) -> Any:
+    def frame(self, backend: Any = "polars") -> Any:
         """Frame: lag, correlation, pairs, pointwise, simultaneous."""
         return to_frame(vars(self), backend)
 

@@ -32,7 +32,7 @@ class VarianceOverTime:
     conf_high: np.ndarray
     implied: np.ndarray
 
-    def frame(self, backend: Any) -> Any:
+    def frame(self, backend: Any = "polars") -> Any:
         """Frame: time, rows, empirical, conf_low, conf_high, implied."""
         return to_frame(vars(self), backend)
 
@@ -81,7 +81,7 @@ class VisitMoments:
     implied_sd: np.ndarray
     subjects: np.ndarray
 
-    def frame(self, backend: Any) -> Any:
+    def frame(self, backend: Any = "polars") -> Any:
         """Frame of one row a pair of visits: time1, time2, correlation, implied_correlation, subjects."""
         second, first = np.tril_indices(len(self.times), -1)
         columns = {"time1": self.times[first], "time2": self.times[second]}

@@ -54,6 +54,14 @@ def main(given: Namespace) -> int:
         residual=residual_of(given.residual),
         variance=variance_of(given.variance),
     )
+    if given.report is not None:
+        from lmmstudy.report.for_fit import for_fit
+
+        try:
+            for_fit(fit, given.report)
+        except OSError as error:
+            print(f"The report cannot be written to {given.report}: {error.strerror}.", file=sys.stderr)
+            return 1
     print(fit)
     if given.df != "satterthwaite":
         print(f"\nFixed effects ({given.df}):")
@@ -63,14 +71,6 @@ def main(given: Namespace) -> int:
                 f"{row['df'] if row['df'] is not None else float('inf'):.4g}, p {row['p_value']:.4g}), "
                 f"95% interval {row['conf_low']:.5g} to {row['conf_high']:.5g}"
             )
-    if given.report is not None:
-        from lmmstudy.report.for_fit import for_fit
-
-        try:
-            for_fit(fit, given.report)
-        except OSError as error:
-            print(f"The report cannot be written to {given.report}: {error.strerror}.", file=sys.stderr)
-            return 1
     return 0
 
 
