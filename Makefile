@@ -7,7 +7,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help reports test lint docs lock clean
+.PHONY: help reports test lint bench docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -24,15 +24,20 @@ lint: $(READY) ## check style, types and the workflow
 	@$(BIN)/snakefmt --check Snakefile workflow
 	@$(BIN)/snakemake --lint
 
-docs: $(READY) ## write config/README.md from the schema
+bench: $(READY) ## time the engine beside its peers (benchmarks/bench.py says how to install them)
+	@$(BIN)/python -m benchmarks.bench
+
+docs: $(READY) ## write config/README.md from the schema and the site docs/_build/index.html
 	@$(BIN)/python -m lmmstudy.config_docs
+	@$(BIN)/python -m sphinx -q -W --keep-going -E -d docs/_build/.doctrees docs docs/_build
+	@echo 'The site starts at docs/_build/index.html'
 
 lock: ## resolve pyproject.toml anew into requirements.lock (needs the package uv)
 	@printf '%s\n' 'setuptools>=77' | uv pip compile --quiet --no-config --universal --python-version 3.11 \
-		--generate-hashes --no-annotate --no-header --extra test pyproject.toml - --output-file requirements.lock
+		--generate-hashes --no-annotate --no-header --extra docs --extra slurm --extra test pyproject.toml - --output-file requirements.lock
 
 clean: ## delete results, reports, logs (not .venv)
-	@rm -rf results logs .snakemake runs
+	@rm -rf results logs .snakemake runs docs/_build
 	@find reports -mindepth 1 ! -name README.md -delete
 
 # The package goes in last: its dependencies are there already, and the locked setuptools builds it.
