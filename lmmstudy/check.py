@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lmmcore.errors import LmmError
-from lmmcore.formula.parse import parse
 from lmmstudy.clean import problems_of_raw
 from lmmstudy.config import ConfigError, load, plan
 from lmmstudy.config_file import read_config
 from lmmstudy.places import usable
+from lmmstudy.problems_formulas import problems_of_formulas
 
 
 def check(path: str) -> list[str]:
@@ -27,10 +26,10 @@ def check(path: str) -> list[str]:
     except ConfigError as error:
         found.append(str(error))
     for name, config in _alone(given):
-        jobs = plan(config)[name]
-        found += _formulas(name, jobs["fit"])
-        raw = jobs["clean"]["path"]
-        found += problems_of_raw(name, raw if usable(raw) else None, jobs["clean"])
+        jobs = plan(config)
+        found += problems_of_formulas(jobs)
+        design = jobs[name]["clean"]
+        found += problems_of_raw(name, design["path"] if usable(design["path"]) else None, design)
     return found
 
 
@@ -51,11 +50,3 @@ def _alone(config: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _texts(value: Any) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
-
-
-def _formulas(dataset: str, fits: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    for model, design in fits.items():
-        try:
-            parse(design["formula"])
-        except LmmError as error:
-            yield f"{model} cannot be fitted to {dataset}: {design['formula']!r}: {error}"

@@ -21,6 +21,8 @@ from lmmstudy.clean_rows import drop_missing, drop_out_of_range, resolve_duplica
 from lmmstudy.clean_wide import lengthen
 from lmmstudy.files import write_atomically, write_json
 from lmmstudy.layout import Layout
+from lmmstudy.log import fact
+from lmmstudy.wording import one_line
 
 REST = "the dataset cannot be used"
 
@@ -41,12 +43,26 @@ def clean_file(
         table = _clean(raw, layout, record)
     except Unusable as reason:
         table = layout.empty()
-        record |= {"status": "failed", "message": f"{dataset} was not analysed: {reason}."}
+        record |= {"status": "failed", "message": _sentence(dataset, reason)}
         rows = record["rows"]
         if unexplained := rows["read"] - sum(rows["dropped"].values()):
             rows["dropped"][REST] = unexplained
     write_atomically(parquet, lambda path: table.write_parquet(path))
     write_json(record, audit)
+    _log(record)
+
+
+def _log(record: Mapping[str, Any]) -> None:
+    """The audit's main facts, a line each."""
+    source, rows = record["source"], record["rows"]
+    fact("read", file=source["path"], sha256=source["sha256"], rows=rows["read"])
+    for coercion in record["coercions"]:
+        fact("changed", column=coercion["column"], kind=coercion["kind"], count=coercion["count"])
+    for reason, count in rows["dropped"].items():
+        fact("dropped", reason=reason, rows=count)
+    fact("clean", status=record["status"], rows=rows["used"], subjects=record["subjects"]["used"])
+    if record["message"]:
+        fact("failed", message=record["message"])
 
 
 def problems_of_raw(dataset: str, raw: str | None, design: Mapping[str, Any]) -> list[str]:
@@ -56,8 +72,12 @@ def problems_of_raw(dataset: str, raw: str | None, design: Mapping[str, Any]) ->
             raise Unusable(_why_absent(design["path"]))
         _clean(raw, Layout(design), _blank(dataset, design, ""))
     except Unusable as reason:
-        return [f"{dataset} was not analysed: {problem}." for problem in (reason, *reason.others)]
+        return [_sentence(dataset, problem) for problem in (reason, *reason.others)]
     return []
+
+
+def _sentence(dataset: str, reason: object) -> str:
+    return one_line(f"{dataset} was not analysed: {reason}.")
 
 
 def _why_absent(path: str) -> str:
@@ -74,8 +94,7 @@ def _why_absent(path: str) -> str:
 
 def _clean(raw: str, layout: Layout, record: dict[str, Any]) -> pl.DataFrame:
     """The tidy table; `record` is filled on the way, so that a failure keeps what was found before it."""
-    source, frame = read_raw(Path(raw), layout.design, layout.raw_columns)
-    record["source"] |= source
+    frame = read_raw(Path(raw), layout.design, layout.raw_columns, record["source"])
     frame = lengthen(frame, layout) if layout.wide else frame
     record["rows"]["read"] = frame.height
     frame, record["coercions"] = convert(frame, layout)

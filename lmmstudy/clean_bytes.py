@@ -93,7 +93,8 @@ def decoded(content: bytes, encoding: str, name: str) -> str:
     except (LookupError, ValueError) as error:
         raise Unusable(f"Python knows no text encoding {encoding!r}: correct `encoding`") from error
     if "\0" in text:
-        hint = "set `encoding: utf-16`" if text.count("\0") > len(text) // 4 else "export the table as CSV"
+        share = text.count("\0") / len(text)
+        hint = "set `encoding: utf-16`" if 0.25 < share < 0.6 else "export the table as CSV"
         raise Unusable(f"{name} is not a text file (a zero byte at {text.index(chr(0))}): {hint}")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text if text.isascii() else unicodedata.normalize("NFC", text)

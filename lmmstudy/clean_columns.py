@@ -13,7 +13,16 @@ import polars as pl
 from lmmstudy.clean_bytes import Unusable
 from lmmstudy.clean_read import ROW
 from lmmstudy.clean_time import describe, to_numbers
-from lmmstudy.clean_values import EXAMPLES, as_text, listing, not_numbers, numeric_codes, parse, subjects
+from lmmstudy.clean_values import (
+    EXAMPLES,
+    LARGEST,
+    as_text,
+    listing,
+    not_numbers,
+    numeric_codes,
+    parse,
+    subjects,
+)
 from lmmstudy.layout import Layout, label
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", ".")
@@ -56,8 +65,9 @@ class _Changes:
             self.found.append({"column": self.column, "kind": kind, "count": count, "examples": examples})
 
     def numbers(self, values: pl.Series, rows: pl.Series, layout: Layout) -> pl.Series:
-        """A numeric column of a Parquet file with codes and NaN as null. Raises `Unusable` for infinities."""
-        if (endless := values.is_infinite()).any():
+        """A numeric column of a Parquet file with codes and NaN as null. Raises `Unusable` for infinities and
+        numbers beyond LARGEST."""
+        if (endless := values.is_not_nan() & (values.abs() > LARGEST)).any():
             where = listing(values, rows, endless)
             advice = "correct them, or leave them empty"
             raise Unusable(f"column {self.column!r} holds what is not a number: {where}: {advice}")
@@ -88,7 +98,8 @@ def _column(
     dated = column == layout.time and "time_unit" in layout.design
     if values.dtype.is_temporal() and not dated or values.dtype.is_nested() or values.dtype == pl.Binary:
         kind = str(values.dtype).split("(")[0].lower()
-        hint = "set `time_unit`, such as days" if column == layout.time else "store numbers or text instead"
+        dates = column == layout.time and values.dtype in (pl.Date, pl.Datetime)
+        hint = "set `time_unit`, such as days" if dates else "store numbers or text instead"
         raise Unusable(f"column {column!r} holds {kind} values: {hint}")
     if dated:
         if values.dtype.is_numeric():
@@ -126,7 +137,7 @@ def _settle(values: pl.Series, rows: pl.Series, layout: Layout, changes: _Change
         return values
     if strange.any():
         raise not_numbers(values, rows, strange, layout)
-    if column == layout.group:
+    if column == layout.group and numbers.count():
         raise Unusable(f"group {column!r} holds numbers: list its levels under `categories`")
     return numbers
 

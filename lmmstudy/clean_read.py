@@ -24,16 +24,16 @@ ROW = "\0row"
 
 
 def read_raw(
-    path: Path, design: Mapping[str, Any], columns: Sequence[str]
-) -> tuple[dict[str, Any], pl.DataFrame]:
-    """The audit's `source` entries and a frame of `ROW` (UInt32) and the needed `columns`.
+    path: Path, design: Mapping[str, Any], columns: Sequence[str], source: dict[str, Any]
+) -> pl.DataFrame:
+    """A frame of `ROW` (UInt32) and the needed `columns`; `source`, of the audit, gains what the file is.
 
     Raises `Unusable` when the file cannot be read or lacks a column.
     """
     name = design["path"]
     packed = read_bytes(path, name)
     kind = kind_of(path)
-    source: dict[str, Any] = {"sha256": sha256(packed).hexdigest(), "bytes": len(packed), "format": kind}
+    source |= {"sha256": sha256(packed).hexdigest(), "bytes": len(packed), "format": kind}
     content = unpacked(packed, name)
     if kind == "parquet":
         frame = parquet_table(content, name)
@@ -43,7 +43,7 @@ def read_raw(
         text = decoded(content, source["encoding"], name)
         frame = text_table(text, source["separator"], name)
     _require(columns, frame.columns, source.get("separator"), name)
-    return source, frame.select(columns).with_row_index(ROW, offset=2)
+    return frame.select(columns).with_row_index(ROW, offset=2)
 
 
 def kind_of(path: Path) -> str:
@@ -63,16 +63,15 @@ def text_table(text: str, separator: str, name: str) -> pl.DataFrame:
         raise Unusable(f"the header of {name} cannot be read ({error}): is a quote not closed?") from error
     names = [column.strip() for column in header]
     if not any(names):
-        raise Unusable(f"{name} is empty" if not text.strip() else f"row 1 of {name} names no column")
+        empty = f"row 1 of {name} names no column: the names must stand in the first row"
+        raise Unusable(empty if text.strip() else f"{name} is empty")
     _check_unique(names, name)
     try:
         frame = pl.read_csv(
             io.BytesIO(text.encode()), separator=separator, infer_schema=False, raise_if_empty=False
         )
     except pl.exceptions.PolarsError as error:
-        record = _ragged(text, separator, len(names))
-        where = f"row {record} has more fields than the header" if record else "a quote is not closed"
-        raise Unusable(f"{name} is not a proper table: {where}") from error
+        raise Unusable(f"{name} is not a proper table: {_improper(text, separator, len(names))}") from error
     # Polars leaves doubled quotes in names as they are; columns without a name keep the one it gave them.
     return frame.rename({old: new for old, new in zip(frame.columns, names, strict=False) if new})
 
@@ -97,12 +96,19 @@ def _check_unique(names: Sequence[str], file: str) -> None:
         raise Unusable(f"the header of {file} names {quoted(twice)} twice: rename or remove one of them")
 
 
-def _ragged(text: str, separator: str, width: int) -> int | None:
+def _improper(text: str, separator: str, width: int) -> str:
+    """What keeps the text from being a table, and what to do."""
     records = csv.reader(io.StringIO(text), delimiter=separator)
     try:
-        return next((n for n, record in enumerate(records, start=1) if len(record) > width), None)
+        record = next((n for n, record in enumerate(records, start=1) if len(record) > width), None)
     except csv.Error:  # a field without end
-        return None
+        record = None
+    if record:
+        title = "remove what stands above the header"
+        remedy = title if width == 1 else "put a field with a separator in it in quotes"
+        return f"row {record} has more fields than the header: {remedy}"
+    odd = [n for n, line in enumerate(text.splitlines(), start=1) if line.count('"') % 2]
+    return f"a quote is not closed, the last one in line {odd[-1]}" if odd else "its quotes do not match"
 
 
 def _require(columns: Sequence[str], present: Sequence[str], separator: str | None, name: str) -> None:

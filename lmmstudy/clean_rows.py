@@ -57,7 +57,7 @@ def resolve_duplicates(
         return distinct, found
     if policy == "error":
         found["stop"] = (
-            f"{_times(conflicting, key)} contradicting rows ({_first(found, layout)}): correct "
+            f"{_times(conflicting, key)} contradicting rows ({_first(found, layout)}): correct"
             " the file, or choose `duplicates: first`, `last`, `mean` or `drop`"
         )
         return distinct, found
@@ -117,7 +117,7 @@ def _times(conflicting: pl.DataFrame, key: list[str]) -> str:
 def _first(found: Mapping[str, Any], layout: Layout, most: int = 3) -> str:
     entries = found["conflicting"]
     shown = "; ".join(
-        f"{layout.subject} {e['subject']} at {layout.time} {e['time']:g}, rows "
+        f"{layout.subject} {e['subject']!r} at {layout.time} {e['time']:g}, rows "
         + ", ".join(str(row) for row in e["rows"])
         for e in entries[:most]
     )

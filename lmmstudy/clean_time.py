@@ -32,7 +32,9 @@ def to_numbers(values: pl.Series, subjects: pl.Series, rows: pl.Series, layout: 
     """
     moments = values if values.dtype.is_temporal() else _moments(values, rows, layout)
     if moments.dtype not in (pl.Date, pl.Datetime):
-        raise Unusable(f"column {values.name!r} holds times of day without a date, which cannot be ordered")
+        kind = str(moments.dtype).split("(")[0].lower()
+        advice = "store dates, or remove `time_unit`"
+        raise Unusable(f"column {values.name!r} holds {kind} values, no dates: {advice}")
     moments = moments.cast(pl.Datetime("us", getattr(moments.dtype, "time_zone", None)))
     if getattr(moments.dtype, "time_zone", None):
         moments = moments.dt.convert_time_zone("UTC").dt.replace_time_zone(None)

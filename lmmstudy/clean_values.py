@@ -9,16 +9,18 @@ from lmmstudy.clean_bytes import Unusable
 from lmmstudy.layout import Layout, label
 
 EXAMPLES = 5
+LARGEST = 1e100
+"""Larger numbers are slips: nothing is measured in them, and their squares and sums are soon infinite."""
 MARKS = {".": r"^[^,]*$", ",": r"^[^.]*$", "both": r"^(?:[^,]*|[^.,]*,[^.,]*)$"}
 THOUSANDS = r"^[+-]?\d{1,3}(?:[.,'’ \u{a0}\u{202f}]\d{3})+(?:[.,]\d+)?$"
 UNITS = r"^[+-]?\d+(?:[.,]\d+)?\s*[^\d\s.,]{1,12}$"
 
 
 def parse(values: pl.Series, decimal: str) -> pl.Series:
-    """Float64, null where the text is no finite number written with the decimal mark `decimal`."""
+    """Float64, null where the text is no number up to LARGEST written with the decimal mark `decimal`."""
     plain = values.set(~values.str.contains(MARKS[decimal]).fill_null(False), None)
     numbers = plain.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
-    return numbers.set(~numbers.is_finite().fill_null(False), None)
+    return numbers.set(~(numbers.abs() <= LARGEST).fill_null(False), None)
 
 
 def subjects(values: pl.Series) -> pl.Series:

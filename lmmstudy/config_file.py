@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from lmmstudy.wording import one_line
+
 LARGEST = 200_000
 """Values in a configuration, each alias counted as often as it is used."""
 
@@ -82,7 +84,7 @@ def read_config(path: str | Path) -> dict[str, Any]:
 def listing(problems: list[str], where: str) -> ConfigError:
     """The error that lists `problems` of the configuration `where`."""
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    lines = "\n".join(f"  - {problem}" for problem in problems)
+    lines = "\n".join(f"  - {one_line(problem)}" for problem in problems)
     return ConfigError(
         f"The configuration has {count}:\n{lines}\nCorrect {where}; config/README.md explains every key."
     )

@@ -10,7 +10,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,8 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
 
 def file_sha256(path: str | Path) -> str:
     """SHA-256 of the file's bytes, in hexadecimal."""
-    return sha256(Path(path).read_bytes()).hexdigest()
+    with open(path, "rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,6 @@ sentence to show.
 """
 
 import platform
-import sys
 import traceback
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -19,6 +18,7 @@ import lmmcore as lmm
 from lmmcore.errors import LmmError
 from lmmstudy.bundle import write as write_bundle
 from lmmstudy.files import file_sha256, read_json, write_json
+from lmmstudy.log import fact
 from lmmstudy.record import NONE, estimates
 from lmmstudy.structures import residual_of, variance_of
 
@@ -38,8 +38,9 @@ def fit_candidate(
     """Fit `model` to the table `parquet` by ML and REML and write the record to `out`.
 
     `design` is the model's `fit` part of `lmmstudy.config.plan`; `audit` the clean.json beside the
-    table. A fit that gave no estimate leaves what repeats it in the archive `replay`. Raises MemoryError
-    and OSError alone: what a full machine or disk prevents is no result, and the next run tries again.
+    table. A fit that gave no estimate leaves what repeats it in the archive `replay`. Raises MemoryError,
+    OSError and ImportError alone: what a full machine or disk prevents is no result, and the next run tries
+    again.
     """
     config = {key: design[key] for key in ("dataset", "model", "report")}
     record: dict[str, Any] = {
@@ -60,14 +61,23 @@ def fit_candidate(
             record |= _fitted(parquet, design)
         except LmmError as error:
             record |= {"status": "not_applicable", "message": str(error)}
-        except (MemoryError, OSError):
+        except (MemoryError, OSError, ImportError):  # a library that finds no memory is an ImportError
             raise
         except Exception as error:  # a defect, or data nobody thought of: the dataset keeps its report
             traceback.print_exc()
             record |= {"status": "error", "message": f"{type(error).__name__}: {error}"}
-        if replay is not None:
-            _keep_or_remove(replay, parquet, design, record)
+    _log(record)
+    if cleaned["status"] == "ok" and replay is not None:
+        _keep_or_remove(replay, parquet, design, record)
     write_json(record, out)
+
+
+def _log(record: Mapping[str, Any]) -> None:
+    """The record's main facts, a line each."""
+    fact("fit", status=record["status"], formula=record["formula"], message=record["message"])
+    for method in ("ml", "reml"):
+        if record[method]:
+            fact(method.upper(), loglik=record[method]["loglik"], parameters=record[method]["npar"])
 
 
 def _keep_or_remove(replay: str, parquet: str, design: Mapping[str, Any], record: Mapping[str, Any]) -> None:
@@ -76,7 +86,7 @@ def _keep_or_remove(replay: str, parquet: str, design: Mapping[str, Any], record
         Path(replay).unlink(missing_ok=True)
         return
     write_bundle(replay, parquet, design, record["message"])
-    print(f"{record['message']}\nRepeat this fit with: lmm replay {replay}", file=sys.stderr)
+    fact("replay", command=f"lmm replay {replay}")
 
 
 def fit_table(

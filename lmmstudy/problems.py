@@ -1,6 +1,6 @@
 """What is wrong with a configuration, in sentences for the person who wrote it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -36,7 +36,7 @@ def _explain(error: Any) -> Iterator[str]:
     elif rule == "type":
         kinds = [allowed] if isinstance(allowed, str) else allowed
         words = " or ".join(_KINDS.get(kind, kind) for kind in kinds)
-        yield f"{where}: {_shown(value)} is not {words}{_yaml_hint(value)}"
+        yield f"{where}: {_shown(value)} is not {words}{_yaml_hint(value, kinds)}"
     elif rule == "pattern":
         section = where.rsplit(".", 1)[-1]
         yield f"{section}: the name {_shown(value)} must start with a letter; then letters, digits, _, -"
@@ -107,6 +107,9 @@ def _check_dataset(where: str, dataset: Mapping[str, Any], models: Mapping[str, 
     roles = [str(dataset[key]) for key in ("subject", "time", "response") if key in dataset]
     if len(set(roles)) < len(roles):
         yield f"{where}: subject, time and response must be three different columns"
+    for column, levels in _section(dataset, "categories").items():
+        if _same_text(levels):
+            yield f"{where}.categories.{column}: {_shown(levels)} names the same level twice"
     for column, limits in _section(dataset, "range").items():
         if _numbers(limits) and limits[0] > limits[1]:
             yield f"{where}.range.{column}: {limits} must be [lowest, highest]"
@@ -142,12 +145,18 @@ def _numbers(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(type(v) in (int, float) for v in value)
 
 
-def _yaml_hint(value: Any) -> str:
+def _same_text(levels: Any) -> bool:
+    """Whether levels that differ for YAML, such as 1 and "1", are one in the clean table."""
+    different = isinstance(levels, list) and all(levels.count(level) == 1 for level in levels)
+    return different and len({str(level) for level in levels}) < len(levels)
+
+
+def _yaml_hint(value: Any, kinds: Sequence[str]) -> str:
     if isinstance(value, bool):
         return "; YAML reads yes, no, on and off as true and false: put a text in quotation marks"
-    return ""
+    return "; put it in quotation marks" if isinstance(value, (int, float)) and "string" in kinds else ""
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = "null" if value is None else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -3,13 +3,15 @@
 import codecs
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 
 def check_numbers(value: Any, where: str = "") -> Iterator[str]:
-    """Places of `value`, a configuration, that hold `.nan`, which compares with nothing."""
-    if isinstance(value, float) and value != value:
-        yield f"{where}: `.nan` is no number; leave the key out, or give a number"
+    """Places of `value`, a configuration, that hold `.nan` or `.inf`, which results cannot record."""
+    if isinstance(value, float) and not isfinite(value):
+        written = ".nan" if value != value else ".inf" if value > 0 else "-.inf"
+        yield f"{where}: `{written}` is no number; leave the key out, or give a number"
     elif isinstance(value, Mapping):
         for key, item in value.items():
             yield from check_numbers(item, f"{where}.{key}" if where else str(key))

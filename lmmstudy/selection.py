@@ -12,8 +12,10 @@ from typing import Any
 
 import lmmcore as lmm
 from lmmcore.errors import LmmError
+from lmmcore.inference.chibar import SEED
 from lmmstudy.files import read_json, write_json
 from lmmstudy.fitting import COMPARABLE, fit_table, provenance
+from lmmstudy.log import fact
 
 VALUES = ("npar", "loglik", "deviance", "aic", "aicc", "bic")
 
@@ -41,7 +43,8 @@ def select_model(
         "selected": None,
         "ladder": ladder(candidates, criterion),
         "tests": [],
-        "provenance": provenance(parquet, code, dict(design)),
+        # The weights of a null distribution on several boundaries are simulated.
+        "provenance": provenance(parquet, code, dict(design)) | {"seed": SEED},
     }
     competing = {c["model"]: c for c in candidates if c["status"] in COMPARABLE}
     cleaned = read_json(audit)
@@ -64,6 +67,9 @@ def select_model(
             selection |= {"status": "ok", "selected": chosen}
             selection["message"] = _summary(chosen, criterion, len(competing), candidates)
     write_json(selection, out)
+    for step in selection["ladder"]:
+        fact("candidate", model=step["model"], status=step["status"], loglik=step["loglik"], aic=step["aic"])
+    fact("select", status=selection["status"], selected=selection["selected"], message=selection["message"])
 
 
 def ladder(candidates: Sequence[Mapping[str, Any]], criterion: str) -> list[dict[str, Any]]:

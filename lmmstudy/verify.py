@@ -54,7 +54,8 @@ def _copy_inputs(config: Mapping[str, Any], name: str, here: Path, folder: Path)
 
 
 def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    """What a run made there, without the marks that Snakemake leaves in folders."""
+    return [path for path in folder.rglob("*") if path.is_file() and path.name != ".snakemake_timestamp"]
 
 
 def _difference(old: Path, new: Path, name: Path) -> str:

@@ -14,6 +14,11 @@ def did_you_mean(word: Any, known: Sequence[Any]) -> str:
     return f", did you mean {folded[close[0]]!r}?" if close else ""
 
 
+def one_line(text: str) -> str:
+    """The text with line breaks and other characters that a terminal would obey written as Python does."""
+    return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in text)
+
+
 def quoted(names: Sequence[Any], most: int = 20) -> str:
     """The names in quotation marks, separated by commas; after the first `most` only their number."""
     listing = ", ".join(repr(name) for name in names[:most])

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 
 from lmmcore.errors import LmmError
-from lmmstudy.cli import check, fit, init, replay, run, verify, why
+from lmmstudy.cli import archive, check, fit, init, replay, run, verify, why
 from lmmstudy.config_file import ConfigError
 
-COMMANDS = (check, init, fit, run, why, verify, replay)
+COMMANDS = (check, init, fit, run, why, verify, replay, archive)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lmmstudy.history.codes import Exit
@@ -45,6 +45,8 @@ class Change:
     conclusions: tuple[str, ...] = ()
     moves: tuple[Move, ...] = ()
     """The farthest first."""
+    key: Mapping[str, Any] | None = None
+    """The key coefficient now: `term`, `estimate`, `low`, `high`; None without one."""
 
     @property
     def largest(self) -> float:
@@ -60,6 +62,7 @@ class Change:
             "message": self.message,
             "causes": list(self.causes),
             "conclusions": list(self.conclusions),
+            "key": self.key,
             "moves": [
                 {
                     "name": move.name,
@@ -73,8 +76,28 @@ class Change:
         }
 
 
+def move_of(told: Mapping[str, Any]) -> Move:
+    """The move that a line of the ledger tells of."""
+    size = math.inf if told["size"] is None else told["size"]
+    return Move(
+        told["name"], tuple(told["old"]), tuple(told["new"]), size, told["unit"] == "standard errors"
+    )
+
+
 def compare(dataset: str, old: Snapshot | None, new: Snapshot, tolerance: float) -> Change:
     """The change of `dataset` from its last good snapshot `old` (None: there is none) to `new`."""
+    return replace(_change(dataset, old, new, tolerance), key=_key(new))
+
+
+def _key(state: Snapshot) -> dict[str, Any] | None:
+    if state.get("key") is None:
+        return None
+    estimate, low, high, _ = state["estimates"][state["key"]]
+    key = {"term": state["key"], "estimate": estimate, "low": low, "high": high}
+    return None if None in key.values() else key
+
+
+def _change(dataset: str, old: Snapshot | None, new: Snapshot, tolerance: float) -> Change:
     if new["status"] != "ok":
         kind = str(new["status"])
         return Change(dataset, Exit.FAILED, kind, new["message"], changed_causes(old, new))

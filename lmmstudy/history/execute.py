@@ -6,6 +6,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def execute(config: str, arguments: Sequence[str]) -> Exit:
         ledger.append(RUNS / "ledger.jsonl", event | {"holder": str(other)})
         return Exit.LOCKED
     except OSError as error:
-        _say(f"The run cannot write {error.filename or RUNS} ({error.strerror}): correct this and run again.")
+        _say(_sentence(error))
         return Exit.CRASH
 
 
@@ -61,6 +62,9 @@ def _recorded(name: str, begun: str, config: str, arguments: Sequence[str], lock
         code, end["message"] = Exit.CONFIG, str(problems)
     except KeyboardInterrupt:
         code, end["message"] = Exit.CRASH, "stopped by the user"
+    except OSError as error:
+        _say(_sentence(error))
+        code, end["message"] = Exit.CRASH, _sentence(error)
     except Exception as error:
         traceback.print_exc()
         code, end["message"] = Exit.CRASH, f"{type(error).__name__}: {error}"
@@ -85,8 +89,9 @@ def _run(name: str, config: str, arguments: Sequence[str], lock: int, end: dict[
     status = workflow.run(workflow.command(config, arguments), log, lock, RUNS / "lock")
     end |= {"snakemake": status, "jobs": workflow.jobs(log)}
     changes = _compare(name, checked)
-    if stale := _stale(checked):
-        end["stale"] = stale
+    stale = _stale(checked)
+    if stale:
+        end["stale"] = sorted(stale)
         _say(f"The raw files of these datasets have not changed for longer than max_age: {', '.join(stale)}.")
     codes = {change.code for change in changes}
     finished = [change for change in changes if change.kind != "unfinished"]
@@ -102,7 +107,7 @@ def _run(name: str, config: str, arguments: Sequence[str], lock: int, end: dict[
         ledger.append(RUNS / "ledger.jsonl", {"event": "dataset", "run": name} | change.event())
     page.write(RUNS / "last.html", name, ledger.now(), code, changes, len(checked["datasets"]))
     events, side_by_side = ledger.read(RUNS / "ledger.jsonl"), bool(shared(checked["datasets"]))
-    overview.write(RUNS / "index.html", sorted(checked["datasets"]), Path("results"), events, side_by_side)
+    overview.write(RUNS, sorted(checked["datasets"]), Path("results"), events, side_by_side, stale)
     _tell(telling)
     return code
 
@@ -125,7 +130,7 @@ def _compare(name: str, config: dict[str, Any]) -> list[Change]:
             new[dataset] = {"good": now, "run": name, "failing": False, "data_since": since}
             if before.get("failing") and change.kind == "same":
                 message = f"{dataset} has results again; nothing moved"
-                change = Change(dataset, change.code, "recovered", message, change.causes)
+                change = replace(change, kind="recovered", message=message)
         changes.append(change)
     for dataset in sorted(set(old) - set(new)):
         changes.append(Change(dataset, Exit.SAME, "removed", f"{dataset} is no longer in the configuration"))
@@ -133,12 +138,23 @@ def _compare(name: str, config: dict[str, Any]) -> list[Change]:
     return changes
 
 
-def _stale(config: dict[str, Any]) -> list[str]:
-    """Datasets whose raw file has been the same for more than their `max_age` in days."""
+def _stale(config: dict[str, Any]) -> dict[str, str]:
+    """A sentence for each dataset whose raw file has been the same for more than its `max_age` in days."""
     state = read_json(RUNS / "state.json")
     limits = {name: stanza["max_age"] for name, stanza in config["datasets"].items() if "max_age" in stanza}
     since = {name: state.get(name, {}).get("data_since") for name in limits}
-    return sorted(name for name, days in limits.items() if since[name] and ledger.age(since[name]) > days)
+    ages = {name: ledger.age(moment) for name, moment in since.items() if moment}
+    return {
+        name: f"The raw file has not changed for {age:.1f} days (max_age: {limits[name]:g})"
+        for name, age in sorted(ages.items())
+        if age > limits[name]
+    }
+
+
+def _sentence(error: OSError) -> str:
+    """What the machine prevented."""
+    reason = error.strerror or str(error)
+    return f"The run cannot use {error.filename or 'its folder'} ({reason}): correct this and run again."
 
 
 def _tell(changes: Sequence[Change]) -> None:

@@ -1,26 +1,67 @@
-"""runs/index.html: the index of the reports with the last change of each dataset, which needs a clock."""
+"""runs/index.html and runs/reports: the reports with their history, which needs a clock.
 
-from collections.abc import Sequence
+Reports hold no clock and no past, so that equal inputs give equal bytes. These are copies of them: the index
+with the history of each dataset, and each page with a box that says what changed since the last run.
+"""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from lmmstudy.files import write_text
 from lmmstudy.history.ledger import Event
-from lmmstudy.report.index import Change, read_entries, render
+from lmmstudy.history.past import Past, pasts
+from lmmstudy.history.snapshot import unfinished
+from lmmstudy.report import html
+from lmmstudy.report.charts import history, svg
+from lmmstudy.report.index import Change, Entry, read_entry, render
+
+END_OF_HEADER = "</header>"
+"""Where the box goes: its first occurrence, for texts of the study are escaped."""
 
 
-def last_changes(events: Sequence[Event]) -> dict[str, Change]:
-    """The last change of each dataset in a ledger, with the start of the run that noticed it."""
-    begun = {e["run"]: e["time"] for e in events if e.get("event") == "started"}
-    return {
-        e["dataset"]: Change(begun[e["run"]].replace("T", " ").replace("Z", " UTC"), e["message"])
-        for e in events
-        if e.get("event") == "dataset" and e.get("run") in begun
+def write(
+    runs: Path,
+    datasets: Sequence[str],
+    results: Path,
+    events: Sequence[Event],
+    compare: bool,
+    stale: Mapping[str, str] | None = None,
+) -> None:
+    """Write the pages to the folder `runs`, which stands beside reports/.
+
+    events : of the ledger. compare : whether reports/compare.html is there. stale : {dataset: sentence} about
+    raw files that have not changed for too long.
+    """
+    past, stale = pasts(events), stale or {}
+    reports = {name: runs.parent / "reports" / f"{name}.html" for name in datasets}
+    there = {name for name, page in reports.items() if page.exists()}
+    entries = [_entry(name, results / name, k, name in there) for k, name in enumerate(datasets)]
+    drawn = {name: _chart(past[name], k) for k, name in enumerate(datasets) if name in past}
+    changes = {
+        name: Change(past[name].time, past[name].event["message"], chart, stale.get(name, ""))
+        for name, chart in drawn.items()
     }
+    for name in sorted(there & set(changes)):
+        box = html.part("since.html.j2", past=past[name], chart=drawn[name], stale=stale.get(name, ""))
+        page = reports[name].read_text("utf-8").replace('href="index.html"', 'href="../index.html"')
+        write_text(page.replace(END_OF_HEADER, END_OF_HEADER + box, 1), runs / "reports" / f"{name}.html")
+    write_text(render(entries, compare, changes, base="../reports/", copies="reports/"), runs / "index.html")
 
 
-def write(path: Path, datasets: Sequence[str], results: Path, events: Sequence[Event], compare: bool) -> None:
-    """Write the page to `path`, in a folder beside reports/; datasets without results are left out."""
-    files = {name: (results / name / "clean.json", results / name / "selection.json") for name in datasets}
-    done = {name: both for name, both in files.items() if all(file.exists() for file in both)}
-    entries = read_entries(list(done), [str(a) for a, _ in done.values()], [str(s) for _, s in done.values()])
-    write_text(render(entries, compare, last_changes(events), base="../reports/"), path)
+def _entry(dataset: str, folder: Path, number: int, linked: bool) -> Entry:
+    link = f"{quote(dataset)}.html" if linked else ""
+    try:
+        return read_entry(dataset, folder / "clean.json", folder / "selection.json", number, link)
+    except (OSError, ValueError):
+        return Entry(dataset, link, "not finished", "bad", unfinished(dataset))
+
+
+def _chart(past: Past, number: int) -> str:
+    known = [run for run in past.runs if run is not None]
+    if not known:
+        return ""
+    what = f"The last {min(len(past.runs), history.SHOWN)} of {len(past.runs)} runs; "
+    what += f"the latest estimate is {known[-1].estimate:.4g}."
+    label = svg.Label(f"history-{number}", f"{known[-1].name} over the runs", what)
+    return history.sparkline(label, past.runs)

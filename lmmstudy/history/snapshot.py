@@ -3,7 +3,8 @@
 A snapshot is a mapping:
 `status` ("ok", "failed", "unfinished"), `message`; `causes`, a hash of each thing that results depend on;
 `selected`, `fit` (status of that model), `rows`, `subjects`; `estimates`, {name: [estimate, conf_low,
-conf_high, unit]}, where `unit` is the standard error, or None for a parameter of the covariance.
+conf_high, unit]}, where `unit` is the standard error, or None for a parameter of the covariance; `key`, the
+name of the estimate that the index shows, or None.
 """
 
 from collections.abc import Mapping
@@ -12,22 +13,24 @@ from pathlib import Path
 from typing import Any
 
 from lmmstudy.files import canonical_json, read_json
+from lmmstudy.report.index import key_row
 
 Snapshot = dict[str, Any]
 CAUSES = ("data", "config", "engine", "environment")
 
 
 def snapshot(dataset: str, candidates: list[str], results: Path) -> Snapshot:
-    """The present state of `dataset` under the folder `results`."""
+    """The present state of `dataset` under the folder `results`, beside which reports/ stands."""
     folder = results / dataset
     files = [folder / "clean.json", folder / "selection.json"]
     files += [folder / "models" / f"{model}.json" for model in candidates]
     try:
         clean, selection, *records = (read_json(path) for path in files)
+        (results.parent / "reports" / f"{dataset}.html").stat()
     except (OSError, ValueError):
         return {
             "status": "unfinished",
-            "message": f"{dataset} was not finished: see the files under logs/{dataset}",
+            "message": unfinished(dataset),
             "causes": {},
         }
     state: Snapshot = {"causes": _causes(clean, selection, records), "message": selection["message"]}
@@ -35,12 +38,19 @@ def snapshot(dataset: str, candidates: list[str], results: Path) -> Snapshot:
     if selection["status"] != "ok":
         return state | {"status": "failed"}
     record = next(record for record in records if record["model"] == selection["selected"])
+    key = key_row(record, clean)
     return state | {
         "status": "ok",
         "selected": selection["selected"],
         "fit": record["status"],
         "estimates": _estimates(record),
+        "key": key["term"] if key else None,
     }
+
+
+def unfinished(dataset: str) -> str:
+    """The sentence about a dataset whose jobs did not all end."""
+    return f"{dataset} was not finished: see the files under logs/{dataset}"
 
 
 def _estimates(record: Mapping[str, Any]) -> dict[str, list[float | None]]:

@@ -49,7 +49,7 @@ class Change:
 
     time: str
     message: str
-    chart: Markup | str = MISSING
+    chart: Markup | str = ""
     stale: str = ""
 
 

@@ -3,6 +3,8 @@
 import gzip
 import io
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -11,6 +13,7 @@ import polars as pl
 import pytest
 from test_clean import clean, run
 
+from lmmstudy import clean_bytes
 from lmmstudy.clean import problems_of_raw
 from lmmstudy.config import load, plan
 
@@ -157,6 +160,28 @@ def test_a_file_that_is_being_written_is_waited_for(tmp_path):
     writer.join()
     assert audit["status"] == "ok" and table.height + sum(audit["rows"]["dropped"].values()) >= 2
     assert stop.is_set()
+
+
+RESTLESS = """
+import sys
+with open(sys.argv[1], "ab", buffering=0) as file:
+    print("at it", flush=True)
+    while True:
+        file.write(b"1,1,2\\n")
+"""
+
+
+def test_a_file_that_never_rests_is_refused(tmp_path, monkeypatch):
+    """Another process appends to it without a pause, and it is large enough to be caught at that."""
+    monkeypatch.setattr(clean_bytes, "PATIENCE", 3)
+    raw = tmp_path / "raw.csv"
+    raw.write_bytes(b"id,t,y\n" + b"1,0,1\n" * 5_000_000)
+    with subprocess.Popen([sys.executable, "-c", RESTLESS, str(raw)], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout.readline() == b"at it\n"
+        audit, _ = run(tmp_path, raw, {"path": "raw.csv", **STANZA})
+        writer.kill()
+    assert audit["status"] == "failed"
+    assert "raw.csv changed while it was read: run again when whoever writes it is done" in audit["message"]
 
 
 def test_a_million_rows(tmp_path):

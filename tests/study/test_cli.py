@@ -187,8 +187,8 @@ def test_a_fit_without_an_estimate_leaves_a_bundle_and_a_good_one_takes_it_away(
     replay = tmp_path / "logs" / "bad.replay.zip"
     fit_candidate("d", "bad", parquet, audit, fits["d"]["fit"]["bad"], "code", out, str(replay))
     *_, command = capsys.readouterr().err.splitlines()
-    assert command == f"Repeat this fit with: lmm replay {replay}"
-    assert main(command.removeprefix("Repeat this fit with: lmm ").split()) == 1
+    assert command.endswith(f' replay command="lmm replay {replay}"')
+    assert main(["replay", str(replay)]) == 1
     assert read_json(out)["message"] in capsys.readouterr().err
     fit_candidate("d", "m", parquet, audit, fits["d"]["fit"]["m"], "code", out, str(replay))
     assert not replay.exists()
@@ -214,5 +214,5 @@ def test_what_the_machine_prevents_is_no_result(tmp_path, monkeypatch, failure):
 def test_help_names_every_command_and_a_closed_pipe_is_no_error():
     call = [sys.executable, "-m", "lmmstudy", "--help"]
     said = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for command in ("check", "init", "fit", "run", "why", "verify", "replay"):
+    for command in ("check", "init", "fit", "run", "why", "verify", "replay", "archive"):
         assert f"    {command}" in said

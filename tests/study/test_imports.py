@@ -4,11 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NEVER = {"pandas", "jinja2", "formulaic", "matplotlib", "snakemake", "statsmodels", "hypothesis", "pytest"}
-SELDOM = {"scipy.stats", "scipy.optimize", "scipy.linalg"}
+SELDOM = {"scipy.stats", "scipy.optimize", "scipy.linalg", "pyarrow", "lmmcore.bootstrap"}
 
 
 def loaded(code: str) -> set[str]:
@@ -28,10 +29,12 @@ def test_imports_stay_light(code):
     assert not loaded(code) & (NEVER | SELDOM)
 
 
-def test_an_ordinary_fit_loads_nothing_heavy():
+def test_an_ordinary_fit_loads_nothing_heavy(tmp_path):
+    path = tmp_path / "sleepstudy.parquet"
+    pl.read_csv(ROOT / "data/raw/sleepstudy.csv").write_parquet(path)
     modules = loaded(
         "import lmmcore as lmm\n"
-        "fit = lmm.fit('Reaction ~ Days + (Days | Subject)', 'data/raw/sleepstudy.csv')\n"
+        f"fit = lmm.fit('Reaction ~ Days + (Days | Subject)', {str(path)!r})\n"
         "str(fit); fit.tidy(df='kenward-roger'); fit.varcorr(); fit.ranef(); fit.augment()"
     )
     assert not modules & (NEVER | SELDOM)

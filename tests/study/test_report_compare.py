@@ -9,7 +9,6 @@ from test_report_page import PAYLOADS, Page, close, tables
 from test_report_sample import record, rows, selection
 
 from lmmstudy.comparable import shared
-from lmmstudy.history.overview import last_changes, write
 from lmmstudy.report.compare import write_compare
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,17 +87,3 @@ def test_the_chart_has_one_scale(tmp_path):
 def test_no_payload_reaches_the_page_raw(tmp_path, payload):
     text = page(tmp_path, (payload, "x"))
     assert payload not in text and len(Page(text).all("script")) == 1
-
-
-def test_the_last_change_of_a_dataset_is_the_last_in_the_ledger(tmp_path):
-    events = [
-        {"event": "started", "run": "r1", "time": "2026-01-01T00:00:00Z"},
-        {"event": "dataset", "run": "r1", "dataset": "trial", "message": "trial is new"},
-        {"event": "started", "run": "r2", "time": "2026-02-01T00:00:00Z"},
-        {"event": "dataset", "run": "r2", "dataset": "trial", "message": "trial: 1 of 4 estimates moved"},
-        {"event": "started", "run": "r3", "time": "2026-03-01T00:00:00Z"},
-    ]
-    assert last_changes(events)["trial"].time == "2026-02-01 00:00:00 UTC"
-    write(tmp_path / "index.html", ["absent"], tmp_path, events, compare=True)
-    text = (tmp_path / "index.html").read_text("utf-8")
-    assert "0 datasets" in text and 'href="../reports/compare.html"' in text

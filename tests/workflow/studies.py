@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,10 +91,10 @@ class Study:
         )
         return Run(done.returncode, done.stdout)
 
-    def lmm(self, *arguments: str, **environment: str) -> Run:
-        """The command `lmm`, from this copy of the project."""
+    def lmm(self, *arguments: str, before: Sequence[str] = (), **environment: str) -> Run:
+        """The command `lmm`, from this copy of the project; `before` are words before it."""
         done = subprocess.run(
-            [sys.executable, "-m", "lmmstudy", *arguments],
+            [*before, sys.executable, "-m", "lmmstudy", *arguments],
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -123,6 +123,12 @@ class Study:
     def copy(self, folder: Path) -> "Study":
         """The same study elsewhere, with its results and Snakemake's memory of them."""
         shutil.copytree(self.folder, folder)
+        return Study(folder)
+
+    def untouched(self, folder: Path) -> "Study":
+        """The same study elsewhere, as if it had never run."""
+        made = ("results", "reports", "runs", "logs", ".snakemake", "__pycache__")
+        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns(*made))
         return Study(folder)
 
 

@@ -88,8 +88,10 @@ def test_no_markup_of_the_study_reaches_a_page(hostile):
     study, _, _ = hostile
     record = json.loads((study.folder / "results/markup/models/random_intercept.json").read_text())
     assert record["status"] in ("ok", "singular"), record["message"]
-    pages = [*(study.folder / "reports").glob("*.html"), study.folder / "runs/last.html"]
-    assert len(pages) == 10
+    pages = [*(study.folder / "reports").glob("*.html"), *(study.folder / "runs").rglob("*.html")]
+    made = {str(page.relative_to(study.folder)) for page in pages}
+    assert {"reports/index.html", "reports/compare.html", "runs/index.html", "runs/last.html"} < made
+    assert {f"reports/{name}.html" for name in study.config["datasets"]} < made
     for page in pages:
         tags = Tags()
         tags.feed(page.read_text("utf-8"))

@@ -1,11 +1,12 @@
 """The workflow as a piece of software: style, entry points, profiles, mistakes in the config."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import yaml
-from studies import ROOT, new_study, stanza
+from studies import MODELS, ROOT, new_study, stanza, write_raw
 
 
 def test_lint_is_clean(finished):
@@ -54,6 +55,27 @@ def test_mistakes_are_listed_together_without_a_traceback(tmp_path):
         assert words in run.text
 
 
+def test_the_workflow_says_what_lmm_check_says_of_formulas_and_raw_files(tmp_path):
+    """A formula that cannot be read, a column that is not there, and one dataset that is sound."""
+    datasets = {
+        "form": stanza("alpha", candidates=["unclosed", "random_intercept"]),
+        "column": stanza("alpha", fixed="t + dose", candidates=["random_intercept"]),
+        "sound": stanza("alpha", candidates=["random_intercept"]),
+    }
+    unclosed = {"formula": "{response} ~ {fixed} + (1 | {subject}"}
+    write_raw(tmp_path / "study/data/alpha.csv", seed=1)
+    study = new_study(tmp_path / "study", {"datasets": datasets, "models": MODELS | {"unclosed": unclosed}})
+    checked = study.lmm("check")
+    assert checked.status == 30
+    form, column = checked.text.splitlines()
+    assert form.startswith("unclosed cannot be fitted to form: 'y ~ t + (1 | id': The parenthesis opened at")
+    assert column.startswith("column was not analysed: data/alpha.csv has no column 'dose'")
+    run = study.snakemake()
+    assert run.status == 0 and run.text.count(form) == 1 and column in run.text.splitlines()
+    pages = {path.stem for path in (study.folder / "reports").glob("*.html")}
+    assert {"form", "column", "sound", "index"} <= pages
+
+
 def test_a_config_of_one_s_own_replaces_the_embedded_one(finished):
     config = finished.config
     config["datasets"] = {"beta": config["datasets"]["beta"], "alpha": None}
@@ -88,4 +110,21 @@ def test_scripts_use_this_checkout_and_the_threads_they_are_given(study):
     study.edit("workflow/scripts/clean.py", lambda text: "import sys\n" + text + spy)
     assert study.snakemake("results/alpha/clean.json", "--forcerun", "clean").status == 0
     log = (study.folder / "logs/alpha/clean.log").read_text()
-    assert log == f"1 {study.folder / 'lmmstudy/__init__.py'}\n"
+    assert f"\n1 {study.folder / 'lmmstudy/__init__.py'}\n" in log
+
+
+FACT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \w+( \w+=(\"[^\"]*\"|[^\" ]+))*"
+"""A time, what happened, and values by name."""
+
+
+def test_the_log_of_a_job_has_a_line_a_fact(finished):
+    for name, facts in {
+        "clean": ["begin rule=clean dataset=alpha threads=1", "clean status=ok rows=72 subjects=12"],
+        "models/ar1": ["begin rule=fit dataset=alpha model=ar1 threads=1", "fit status=ok", "REML loglik=-"],
+        "select": ["candidate model=random_intercept status=ok loglik=-", "select status=ok selected="],
+    }.items():
+        lines = (finished.folder / f"logs/alpha/{name}.log").read_text("utf-8").splitlines()
+        assert all(re.fullmatch(FACT, line) for line in lines)
+        for told in facts:
+            assert any(line.split(" ", 1)[1].startswith(told) for line in lines), (told, lines)
+        assert " end rule=" in lines[-1]

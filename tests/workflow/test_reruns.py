@@ -93,3 +93,11 @@ def test_two_runs_in_two_folders_give_equal_bytes(finished, tmp_path):
     expected = contents(finished.folder)
     assert len(expected) == 2 * (2 + 3 + 1)
     assert contents(other.folder) == expected
+
+
+def test_a_changed_file_counts_whatever_its_file_time(study):
+    """A copy that keeps the time of its original is older than every result."""
+    write_raw(study.folder / "data/beta.csv", seed=4)
+    os.utime(study.folder / "data/beta.csv", (1, 1))
+    expected = {"clean": 1, "fit": 3, "select": 1, "report": 1, "index": 1}
+    assert study.plan().jobs == expected

@@ -1,35 +1,21 @@
-"""`lmm run`: exit codes, ledger, drift and its cause, killed runs; `lmm why` and `lmm verify` beside it."""
+"""`lmm run`: exit codes, ledger, drift and its cause; `lmm why` and `lmm verify` beside it."""
 
 import fcntl
 import json
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 from studies import MODELS, Study, new_study, stanza, write_raw
 
-KILLS = int(os.environ.get("LMM_KILLS", "2"))
-"""Runs killed half way; each costs some seconds."""
 
-
-def untouched(folder: Path) -> Study:
-    """Two datasets with one candidate each, not run yet."""
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory):
+    """Two datasets with one candidate each and one `lmm run` behind them; tests work in copies."""
+    folder = tmp_path_factory.mktemp("watched") / "study"
     for seed, name in enumerate(("alpha", "beta"), start=1):
         write_raw(folder / f"data/{name}.csv", seed)
     datasets = {n: stanza(n, candidates=["random_intercept"]) for n in ("alpha", "beta")}
     datasets["beta"]["max_age"] = 1e-6  # days
-    return new_study(folder, {"datasets": datasets, "models": MODELS})
-
-
-@pytest.fixture(scope="module")
-def watched(tmp_path_factory):
-    """The study with one `lmm run` behind it; tests work in copies."""
-    study = untouched(tmp_path_factory.mktemp("watched") / "study")
+    study = new_study(folder, {"datasets": datasets, "models": MODELS})
     run = study.lmm("run")
     assert run.status == 0, run.text
     return study
@@ -60,6 +46,11 @@ def test_the_first_run_is_written_down_and_the_next_has_nothing_to_tell(mine):
     again = mine.lmm("run", "--", "--cores", "1")
     assert again.status == 0 and "nothing moved (exit code 0)" in again.text
     added = mine.ledger()[len(kinds) :]
+    overview = (mine.folder / "runs/index.html").read_text()
+    assert "over the runs" in overview and ">stale<" in overview
+    report = (mine.folder / "runs/reports/alpha.html").read_text()
+    assert "What changed since the last run</strong>: nothing. The last change" in report
+    assert "since the last run" not in (mine.folder / "reports/alpha.html").read_text()
     assert [e["event"] for e in added] == ["started", "finished"]
     assert added[1]["stale"] == ["beta"] and "longer than max_age: beta" in again.text
     assert added[1]["jobs"] == {} and added[1]["datasets"]["changed"] == []
@@ -127,6 +118,8 @@ def test_a_defect_in_one_job_fails_its_dataset_alone(mine):
     run = mine.lmm("run")
     assert run.status == 20, run.text
     assert "beta was not finished: see the files under logs/beta" in run.text
+    overview = (mine.folder / "runs/index.html").read_text()
+    assert "beta was not finished" in overview and 'href="reports/alpha.html"' in overview
 
 
 def test_verify_repeats_every_byte_and_notices_one(mine):
@@ -135,31 +128,9 @@ def test_verify_repeats_every_byte_and_notices_one(mine):
     said = mine.lmm("verify")
     assert said.status == 40, said.text
     assert "results/alpha/models/random_intercept.json differs" in said.text
-    # 2 (2 + 1 + 1) results, 4 pages, 2 x 22 files of data
-    assert "55 of 56 files are byte for byte the same" in said.text
-
-
-def test_runs_killed_at_any_moment_end_with_the_same_bytes(watched, tmp_path):
-    """kill -9 of `lmm run` and all it started, at seeded moments, again and again in one folder."""
-    study = untouched(tmp_path / "study")
-    moments = random.Random(7)
-    for _ in range(KILLS):
-        run = subprocess.Popen(
-            [sys.executable, "-m", "lmmstudy", "run"],
-            cwd=study.folder,
-            env=os.environ | {"PYTHONPATH": str(study.folder)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        time.sleep(moments.uniform(0.3, 5))
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
-    last = study.lmm("run")
-    assert last.status == 0, last.text
-    assert study.results() == watched.results()
-    events = [e["event"] for e in study.ledger()]
-    assert events.count("interrupted") == events.count("started") - events.count("finished")
+    tops = [mine.folder / name for name in ("results", "reports")]
+    made = sum(path.is_file() for top in tops for path in top.rglob("[!.]*"))
+    assert f"{made - 1} of {made} files are byte for byte the same" in said.text
 
 
 def test_results_that_cannot_be_written_are_a_crash_and_then_made_up_for(mine, watched):

@@ -13,10 +13,11 @@ rule clean:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime="10m",
+        runtime=lambda wildcards, attempt: 2 * attempt,
     params:
-        design=lookup("{dataset}/clean", within=PLAN),
-        code=lookup("clean", within=CODE),
+        design=lambda wildcards: PLAN[wildcards.dataset]["clean"],
+        code=CODE["clean"],
+        raw=raw_content,
     message:
         "Cleaning the raw data of {wildcards.dataset}"
     script:

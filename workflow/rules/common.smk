@@ -12,9 +12,11 @@ ROOT = (
 sys.path.insert(0, str(ROOT))
 
 from lmmstudy.config import ConfigError, plan, study
+from lmmstudy.files import file_sha256
 from lmmstudy.fingerprint import fingerprints
 from lmmstudy.outcome import announce
 from lmmstudy.places import usable
+from lmmstudy.problems_formulas import problems_of_formulas
 
 # Read here and not by `configfile:`, which would evaluate templates in it.
 try:
@@ -22,10 +24,15 @@ try:
 except ConfigError as problems:
     sys.exit(str(problems))
 
-# Each rule looks its parameters up in PLAN, which holds for each job what it depends on and no more.
+# PLAN holds for each job what it depends on and no more. Rules take it by its keys: `lookup` walks through all of
+# it for every job, which at 1,000 datasets is minutes.
 PLAN = plan(config)
 CODE = fingerprints((ROOT / "workflow" / "scripts").glob("*.py"), ROOT)
 DATASETS = sorted(config["datasets"])
+if workflow.is_main_process:
+    # Such a candidate has no estimate, and everything else goes on.
+    for problem in problems_of_formulas(PLAN):
+        print(problem, file=sys.stderr)
 MODELS = sorted(config["models"])
 PAIRS = [(dataset, model) for dataset in DATASETS for model in PLAN[dataset]["fit"]]
 FITS = {"dataset": [d for d, _ in PAIRS], "model": [m for _, m in PAIRS]}
@@ -40,6 +47,12 @@ def raw_file(wildcards):
     """The raw file, or nothing while it cannot be read: then `clean` says so and the others go on."""
     path = config["datasets"][wildcards.dataset]["path"]
     return path if usable(path) else []
+
+
+def raw_content(wildcards):
+    """The raw file's SHA-256: a new content counts whatever its file time, which copies often keep."""
+    path = config["datasets"][wildcards.dataset]["path"]
+    return file_sha256(path) if usable(path) else ""
 
 
 def candidate_files(wildcards):

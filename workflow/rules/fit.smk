@@ -13,10 +13,10 @@ rule fit:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime="30m",
+        runtime=lambda wildcards, attempt: 3 * attempt,
     params:
-        design=lookup("{dataset}/fit/{model}", within=PLAN),
-        code=lookup("fit", within=CODE),
+        design=lambda wildcards: PLAN[wildcards.dataset]["fit"][wildcards.model],
+        code=CODE["fit"],
     message:
         "Fitting {wildcards.model} to {wildcards.dataset}"
     script:

@@ -37,8 +37,8 @@ rule index:
     params:
         datasets=DATASETS,
         shared=SHARED,
-        conf_level=lookup("report/conf_level", within=config),
-        code=lookup("index", within=CODE),
+        conf_level=config["report"]["conf_level"],
+        code=CODE["index"],
     message:
         "Writing the index of all reports"
     script:

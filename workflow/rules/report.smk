@@ -25,9 +25,9 @@ rule report:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime="10m",
     params:
-        design=lookup("{dataset}/report", within=PLAN),
-        report=lookup("report", within=config),
-        code=lookup("report", within=CODE),
+        design=lambda wildcards: PLAN[wildcards.dataset]["report"],
+        report=config["report"],
+        code=CODE["report"],
     message:
         "Writing the report of {wildcards.dataset}"
     script:

@@ -17,8 +17,8 @@ rule select:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime="10m",
     params:
-        design=lookup("{dataset}/select", within=PLAN),
-        code=lookup("select", within=CODE),
+        design=lambda wildcards: PLAN[wildcards.dataset]["select"],
+        code=CODE["select"],
     message:
         "Comparing the candidates for {wildcards.dataset}"
     script:

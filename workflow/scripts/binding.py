@@ -1,7 +1,9 @@
 """What every script needs before its work: this checkout's modules, its log, its threads."""
 
+import atexit
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,3 +18,8 @@ def bind(job: Any) -> None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     sys.stderr = open(job.log[0], "w", buffering=1, encoding="utf-8")
     os.environ["POLARS_MAX_THREADS"] = str(job.threads)
+    from lmmstudy.log import fact
+
+    begun = time.monotonic()
+    fact("begin", rule=job.rule, **dict(job.wildcards.items()), threads=job.threads)
+    atexit.register(lambda: fact("end", rule=job.rule, seconds=f"{time.monotonic() - begun:.2f}"))

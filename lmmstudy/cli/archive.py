@@ -1,0 +1,35 @@
+"""Write the study to one file from which it can be run again.
+
+It holds the project with its lock of package versions, the configuration, the raw files, the results, the
+reports and the ledger. To run it again, unpack it, go to the folder `study` and say `make reports`.
+"""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from lmmstudy.cli.options import add_config
+from lmmstudy.history.codes import Exit
+
+
+def add(parser: ArgumentParser) -> None:
+    """Arguments."""
+    parser.add_argument("file", help="such as study.tar.gz")
+    add_config(parser)
+
+
+def main(given: Namespace) -> int:
+    """Write the archive, while no run is at work."""
+    from lmmstudy.archive import archive
+    from lmmstudy.history.lock import Held, hold
+
+    try:
+        with hold(Path("runs/lock"), f"lmm archive {given.file}"):
+            print(f"{archive(given.config, given.file)} files are in {given.file}.")
+    except Held as other:
+        print(f"Another run holds the lock: {other}. Nothing was done.", file=sys.stderr)
+        return Exit.LOCKED
+    except OSError as error:
+        print(f"{error.filename or given.file} cannot be used: {error.strerror}.", file=sys.stderr)
+        return Exit.CRASH
+    return Exit.SAME
