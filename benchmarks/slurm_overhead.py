@@ -100,7 +100,9 @@ def main(candidates: int) -> None:
     lines = [
         f"{candidates} fits, {len(cluster.NODES)} virtual nodes on one machine:",
         "",
-        *table(("way", "submissions", "wall clock", "a fit", "processor time a fit", "its script alone"), rows),
+        *table(
+            ("way", "submissions", "wall clock", "a fit", "processor time a fit", "its script alone"), rows
+        ),
         "",
         "Planning a study that has not run (`--dry-run`):",
         "",
