@@ -27,10 +27,13 @@ rule all:
     default_target: True
     input:
         # Results too: one that was deleted is made again, though its report is there.
-        collect(rules.clean.output, dataset=DATASETS),
-        collect(rules.fit.output, zip, dataset=FITS["dataset"], model=FITS["model"]),
-        collect(rules.select.output, dataset=DATASETS),
-        collect(rules.report.output, dataset=DATASETS),
+        collect(
+            "<results>/{dataset}/{file}",
+            dataset=DATASETS,
+            file=["clean.parquet", "clean.json", "selection.json"],
+        ),
+        collect("<results>/{dataset}/models/{model}.json", zip, **FITS),
+        collect(["<reports>/{dataset}.html", "<reports>/{dataset}"], dataset=DATASETS),
         rules.index.output.html,
     localrule: True
 

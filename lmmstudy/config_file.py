@@ -111,7 +111,7 @@ def _load(text: str) -> tuple[Any, list[str]]:
 
 
 def _too_large(config: Any) -> list[str]:
-    """A complaint about aliases that contain themselves or multiply without end."""
+    """A complaint about a study too large for one file, or aliases that repeat without end."""
     sizes: dict[int, int] = {}
     open_now: set[int] = set()
 
@@ -131,4 +131,9 @@ def _too_large(config: Any) -> list[str]:
         large = size(config) >= LARGEST
     except RecursionError:
         large = True
-    return ["its aliases (*name) repeat too much, or contain themselves: write them out"] if large else []
+    if not large:
+        return []
+    return [
+        f"it holds more than {LARGEST:,} values: split the study (docs/clusters.md says how); or its "
+        "aliases (*name) repeat too much, or contain themselves: write them out"
+    ]

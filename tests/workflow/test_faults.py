@@ -136,11 +136,11 @@ def test_a_full_disk(whole, small_disk, free):
 
 
 def test_runs_killed_at_any_moment(study, whole):
-    """kill -9 of `lmm run` and all it started, 25 times at seeded moments. Before each run one file is
-    removed, so that there is something to do."""
+    """kill -9 of `lmm run` and all it started, 25 times at seeded moments. Before each run one result
+    is removed, so that there is something to do."""
     moments = random.Random(7)
     for _ in range(KILLS):
-        if files := sorted(made(study)):
+        if files := sorted(study.results()):
             (study.folder / moments.choice(files)).unlink()
         run = subprocess.Popen(
             [sys.executable, "-m", "lmmstudy", "run"],

@@ -30,7 +30,7 @@ def test_every_rule_that_works_has_what_an_expert_expects():
             text = path.read_text("utf-8")
             for directive in ("log", "benchmark", "conda", "threads", "resources", "params"):
                 assert f"\n    {directive}:" in text, f"{path.name} has no {directive}"
-            assert "message:" in text and "ensure(" in text and "lookup(" in text
+            assert "message:" in text and "whole(" in text and "code=CODE[" in text
             assert "run:" not in text and "checkpoint" not in text
 
 

@@ -2,8 +2,8 @@ rule clean:
     input:
         raw=raw_file,
     output:
-        parquet=ensure("<results>/{dataset}/clean.parquet", non_empty=True),
-        audit=ensure("<results>/{dataset}/clean.json", non_empty=True),
+        parquet=whole("<results>/{dataset}/clean.parquet"),
+        audit=whole("<results>/{dataset}/clean.json"),
     log:
         "<logs>/{dataset}/clean.log",
     benchmark:

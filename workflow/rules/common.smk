@@ -43,10 +43,19 @@ wildcard_constraints:
     model="|".join(map(re.escape, MODELS)),
 
 
+# Whether files live in an object storage: then they are not, or not yet, where the rules could look at them.
+REMOTE = bool(workflow.storage_settings.default_storage_provider)
+
+
+def whole(path):
+    """An output that must not be empty. Not asked of an object storage, where it would be before the upload."""
+    return path if REMOTE else ensure(path, non_empty=True)
+
+
 def raw_file(wildcards):
     """The raw file, or nothing while it cannot be read: then `clean` says so and the others go on."""
     path = config["datasets"][wildcards.dataset]["path"]
-    return path if usable(path) else []
+    return path if REMOTE or usable(path) else []
 
 
 def raw_content(wildcards):

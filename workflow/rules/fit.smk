@@ -3,7 +3,7 @@ rule fit:
         parquet=rules.clean.output.parquet,
         audit=rules.clean.output.audit,
     output:
-        record=ensure("<results>/{dataset}/models/{model}.json", non_empty=True),
+        record=whole("<results>/{dataset}/models/{model}.json"),
     log:
         "<logs>/{dataset}/models/{model}.log",
     benchmark:

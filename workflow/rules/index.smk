@@ -3,7 +3,7 @@ from lmmstudy.comparable import shared
 SHARED = shared(config["datasets"])
 SIDE_BY_SIDE = {
     "compare": report(
-        ensure("<reports>/compare.html", non_empty=True),
+        whole("<reports>/compare.html"),
         caption="../report/compare.rst",
         category="Overview",
         labels={"page": "datasets side by side"},
@@ -13,12 +13,12 @@ SIDE_BY_SIDE = {
 
 rule index:
     input:
-        audits=collect(rules.clean.output.audit, dataset=DATASETS),
-        selections=collect(rules.select.output.selection, dataset=DATASETS),
+        audits=collect("<results>/{dataset}/clean.json", dataset=DATASETS),
+        selections=collect("<results>/{dataset}/selection.json", dataset=DATASETS),
     output:
         **(SIDE_BY_SIDE if SHARED else {}),
         html=report(
-            ensure("<reports>/index.html", non_empty=True),
+            whole("<reports>/index.html"),
             caption="../report/index.rst",
             category="Overview",
             labels={"page": "all datasets"},

@@ -6,7 +6,7 @@ rule report:
         selection=rules.select.output.selection,
     output:
         html=report(
-            ensure("<reports>/{dataset}.html", non_empty=True),
+            whole("<reports>/{dataset}.html"),
             caption="../report/dataset.rst",
             category="Datasets",
             labels={"dataset": "{dataset}"},

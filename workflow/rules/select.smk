@@ -4,7 +4,7 @@ rule select:
         audit=rules.clean.output.audit,
         records=candidate_files,
     output:
-        selection=ensure("<results>/{dataset}/selection.json", non_empty=True),
+        selection=whole("<results>/{dataset}/selection.json"),
     log:
         "<logs>/{dataset}/select.log",
     benchmark:
