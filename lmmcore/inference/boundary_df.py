@@ -34,8 +34,8 @@ class DfConflict:
 
 
 def df_conflict(solution: Solution) -> DfConflict | None:
-    """The two answers for a singular REML fit; None if no estimate stands on the boundary."""
-    if not solution.boundary or not solution.model.spec.reml:
+    """The two answers for a singular REML fit; None without an estimate on the boundary or a fixed effect."""
+    if not solution.boundary or not solution.model.spec.reml or not len(solution.beta):
         return None
     each = np.eye(len(solution.beta))
     active = linear_estimates(solution, each, "satterthwaite").df

@@ -159,14 +159,17 @@ def _separate(columns: list[np.ndarray], fixed: np.ndarray, products: np.ndarray
         lengths = np.sqrt(np.diag(products)[kept])
         cross = products[kept, index] / (lengths * length)
         inside = products[np.ix_(kept, kept)] / np.outer(lengths, lengths)
-        shares = np.linalg.solve(inside, cross) if kept else cross
-        left = 1 - float(cross @ shares)
+        try:
+            left = 1 - float(cross @ np.linalg.solve(inside, cross)) if kept else 1.0
+        except np.linalg.LinAlgError:  # many columns, each of them half dependent on the others
+            left = 0.0
+        basis = [columns[i] for i in kept]
         if left < DOUBTFUL**2:
-            left = _share_outside([columns[i] for i in kept], column) ** 2
+            left = _share_outside(basis, column) ** 2
         if left <= DEPENDENT**2:
             continue
         if left < NEARLY:
-            coefficients = shares * length / lengths
+            coefficients = np.linalg.lstsq(np.column_stack(basis), column)[0]
             rest = np.array(column)
             for coefficient, other in zip(coefficients, kept, strict=True):
                 rest -= coefficient * columns[other]

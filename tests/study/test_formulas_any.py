@@ -62,3 +62,13 @@ def test_any_formula(formula, serial):
         assert str(error) and "\n" not in str(error)
     else:
         assert fit.nobs == 12 and fit.certificate.sentence
+
+
+def test_a_singular_fit_without_fixed_effects_is_printed():
+    fit = lmm.fit("t ~ 0 + (y | id)", ROWS, residual=lmm.AR1("t", subject="id"))
+    assert fit.certificate.boundary and "Random effects" in str(fit)
+
+
+def test_more_columns_than_rows_of_polynomials_are_counted():
+    with pytest.raises(LmmError, match="12 rows cannot estimate 20 fixed effects"):
+        lmm.fit("y ~ poly(x, 9) * exp(t)", ROWS)
