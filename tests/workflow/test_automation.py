@@ -101,14 +101,6 @@ def test_the_service_starts_the_command_and_takes_news_for_success(tmp_path):
         assert subprocess.run(calendar, capture_output=True).returncode == 0
 
 
-def test_the_image_is_built_from_the_lock():
-    text = (AUTOMATION / "Dockerfile").read_text()
-    assert "--require-hashes --requirement /opt/lmm/requirements.lock" in text
-    assert text.rstrip().endswith('ENTRYPOINT ["lmm"]')
-    project = (ROOT / "pyproject.toml").read_text()
-    assert 'lmm = "lmmstudy.cli:main"' in project
-
-
 def test_the_page_on_unattended_runs_names_every_exit_code_and_recipe():
     from lmmstudy.history.codes import Exit
 
