@@ -15,7 +15,8 @@ from lmmcore.likelihood.nested import NestedMoments
 from lmmcore.likelihood.newton import Optimum
 from lmmcore.likelihood.objective import Moments, Objective
 from lmmcore.model import Model
-from lmmcore.moments.subjects import Patterns, Subjects, blockwise, grouped
+from lmmcore.moments.patterns import Patterns, grouped
+from lmmcore.moments.subjects import Subjects, blockwise
 
 # A variance or determinant below this part of its scale is a zero.
 ZERO = 1e-10
@@ -125,12 +126,7 @@ def solve(model: Model, near: Solution | None = None) -> Solution:
     missing are started at 0); by default several starts are tried. Raises FitError where no estimate exists.
     """
     objective = _objective(model)
-    alike = [objective.moments] if isinstance(objective.moments, Patterns) else model.cells
-    starts = (
-        starting_points(objective, alike, model.tries)
-        if near is None
-        else [_from(near, objective, model)]
-    )
+    starts = starting_points(objective, model.tries) if near is None else [_from(near, objective, model)]
     optimum = estimate(objective, starts)
     coordinates, best = model.coordinates, optimum.evaluation.value.profile
     theta, objective = optimum.evaluation.theta, optimum.objective

@@ -13,7 +13,8 @@ from lmmcore.bootstrap.layers import Layers
 from lmmcore.bootstrap.simulate import fixed_part
 from lmmcore.memory import remembered
 from lmmcore.model import Model
-from lmmcore.moments.subjects import Products, Subjects, independent, is_one
+from lmmcore.moments.products import Products, is_one
+from lmmcore.moments.subjects import Subjects, independent
 from lmmcore.solution import SMALL, Solution
 
 # Numbers that a replicate may keep in its tables; beyond, one evaluation is long enough to stand alone.

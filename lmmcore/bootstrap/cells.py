@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from lmmcore.moments.subjects import Patterns
+from lmmcore.moments.patterns import Patterns
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from lmmcore.covariance.residual import BoundResidual
 from lmmcore.covariance.scaled import ScaledResidual
 from lmmcore.errors import FitError, LmmError
 from lmmcore.model import Model, Rows
+from lmmcore.moments.products import is_one
 from lmmcore.moments.serial import find_gaps
-from lmmcore.moments.subjects import SortedRows, is_one
+from lmmcore.moments.subjects import SortedRows
 from lmmcore.residuals import fitted_values
 from lmmcore.solution import Solution, solve
 

@@ -19,7 +19,7 @@ from lmmcore.moments.subjects import SortedRows
 # More visits have more parameters than any trial can estimate.
 MOST_VISITS = 40
 # Eigenvalues of the starting covariance are raised to this part of the largest.
-FLOOR = 1e-2
+FLOOR = 1e-3
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ import numpy as np
 from lmmcore.likelihood.level import Level, level_at
 from lmmcore.likelihood.objective import Objective
 from lmmcore.likelihood.profile import LOG_2PI
-from lmmcore.moments.subjects import Patterns, Subjects
+from lmmcore.moments.patterns import Patterns
+from lmmcore.moments.subjects import Subjects
 
 
 @dataclass(frozen=True)

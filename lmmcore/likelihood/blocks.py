@@ -14,7 +14,8 @@ from lmmcore.covariance.random import RandomCovariance
 from lmmcore.likelihood.level import Level, level_at
 from lmmcore.likelihood.objective import Evaluation, Moments, Objective, Slopes, Value, evaluation
 from lmmcore.likelihood.profile import profile
-from lmmcore.moments.subjects import Patterns, Subjects
+from lmmcore.moments.patterns import Patterns
+from lmmcore.moments.subjects import Subjects
 
 # Subjects evaluated at once.
 BLOCK = 32_768

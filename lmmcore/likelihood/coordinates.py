@@ -20,7 +20,7 @@ import numpy as np
 
 from lmmcore.covariance.random import Block
 from lmmcore.errors import DataError, FitError
-from lmmcore.moments.subjects import gram, inner, is_one
+from lmmcore.moments.products import gram, inner, is_one, residuals
 
 # A column of X is dropped if this part or less of its length is left outside the columns before it.
 DEPENDENT = 1e-7
@@ -105,19 +105,14 @@ def centre(
             if constant[index] == 0:
                 columns[index], mean = shift(column)
                 fixed[:, index] -= mean * constant
-    products = gram(columns)
-    kept = _separate(columns, fixed, products)
+    products = gram([*columns, y])
+    kept = _separate(columns, y, fixed, products)
     if constant is not None and np.any(constant[[i for i in range(len(X)) if i not in kept]]):
         raise DataError("The fixed effects are linearly dependent in a way that leaves no constant column.")
     columns = [columns[index] for index in kept]
     fixed = fixed[np.ix_(kept, kept)]
-    moments = [inner(column, y) for column in columns]
-    origin = np.linalg.solve(products[np.ix_(kept, kept)], moments) if columns else np.empty(0)
-    residual: np.ndarray | None = None
-    scratch = np.empty_like(y)  # a fresh array costs more than the arithmetic
-    for coefficient, column in zip(origin, columns, strict=True):
-        part = coefficient if is_one(column) else np.multiply(column, coefficient, out=scratch)
-        residual = np.subtract(y if residual is None else residual, part, out=residual)
+    origin = np.linalg.solve(products[np.ix_(kept, kept)], products[kept, -1]) if columns else np.empty(0)
+    left = residuals(y, origin, columns)
 
     z_columns, random = list(Z), np.eye(len(Z))
     for block in blocks:
@@ -126,7 +121,6 @@ def centre(
             if ones and index != ones[0]:
                 z_columns[index], mean = shift(Z[index])
                 random[ones[0], index] -= mean
-    left = y if residual is None else residual
     return Centred(columns, z_columns, left, tuple(kept), fixed, origin, random)
 
 
@@ -145,11 +139,14 @@ def _constant(X: Sequence[np.ndarray]) -> np.ndarray | None:
     return weights if indicators and total.min(initial=1.0) == 1 else None
 
 
-def _separate(columns: list[np.ndarray], fixed: np.ndarray, products: np.ndarray) -> list[int]:
+def _separate(
+    columns: list[np.ndarray], y: np.ndarray, fixed: np.ndarray, products: np.ndarray
+) -> list[int]:
     """Indices of columns that are not combinations of earlier ones.
 
-    products : inner products. A column that almost is one (arm:time where time is a calendar year) is
-    replaced by what is left of it, in columns, fixed and products: its products would have no digits.
+    products : inner products of columns and y. A column that almost is one (arm:time where time is a
+    calendar year) is replaced by what is left of it, in columns, fixed and products: its products would have
+    no digits.
     """
     kept: list[int] = []
     for index, column in enumerate(columns):
@@ -175,7 +172,7 @@ def _separate(columns: list[np.ndarray], fixed: np.ndarray, products: np.ndarray
                 rest -= coefficient * columns[other]
             columns[index] = rest
             fixed[:, index] -= fixed[:, kept] @ coefficients
-            products[index] = products[:, index] = [inner(rest, other) for other in columns]
+            products[index] = products[:, index] = [inner(rest, other) for other in [*columns, y]]
         kept.append(index)
     return kept
 

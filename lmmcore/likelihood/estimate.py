@@ -10,12 +10,12 @@ import numpy as np
 from lmmcore.errors import FitError
 from lmmcore.likelihood.newton import Optimum, minimise
 from lmmcore.likelihood.objective import Objective, lambda_columns
-from lmmcore.likelihood.start import starting_psi
-from lmmcore.moments.subjects import Patterns, Subjects
+from lmmcore.likelihood.start import starting_psis
 
 ESCAPES = 10
 SHORTENINGS = 30
-# Negative curvature by Psi, relative to its size, that is worth leaving the boundary for.
+# Negative slope by Psi, relative to the root of the number of rows, that is worth leaving the boundary for:
+# less promises a fall of the deviance of some 1e-14.
 STEEP = 1e-7
 # Columns of Lambda below this (in units of one subject's information) are tried at exactly zero.
 NEGLIGIBLE = 1e-3
@@ -24,7 +24,8 @@ SAME_DEVIANCE = 1e-9
 # followed, with the moment estimate of Psi times these; beside a serial correlation, up to twice as many.
 FEW_ROWS = 50
 SCALES = (1.0, 1 / 25, 50.0)
-# Rows up to which a third start is followed beside a serial correlation.
+# Rows up to which starts with small and with large random effects are followed beside a serial correlation;
+# beyond, the deviance at the moment estimates of Psi shows which correlations lie in a valley of their own.
 SOME_ROWS = 1000
 
 
@@ -47,42 +48,58 @@ def estimate(objective: Objective, starts: Sequence[np.ndarray]) -> Optimum:
     return replace(best, starts=len(starts))
 
 
-def starting_points(
-    objective: Objective, cells: Sequence[Subjects | Patterns], correlations: Sequence[np.ndarray]
-) -> list[np.ndarray]:
+def starting_points(objective: Objective, correlations: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Values of theta to start from.
 
-    cells : moments of each level's units as if rows were independent; correlations : values of the
-    residual structure's parameters to start from, those last in the list explaining most.
+    correlations : values of the residual structure's parameters to start from, those last in the list
+    explaining most.
     """
-    levels = len(cells)
-    psis = [
-        starting_psi(cell, level, objective.n, objective.reml) / levels
-        for cell, level in zip(cells, objective.levels, strict=True)
-    ]
     random = any(level.q for level in objective.levels)
+    scales = SCALES if random else (1.0,)
+
+    def start(z: np.ndarray, scale: float = 1.0) -> np.ndarray:
+        psis = starting_psis(objective.levels, objective.response(z), z, objective.n, objective.reml)
+        return objective.theta([scale * psi for psi in psis], z)
+
     if not correlations:
-        scales = SCALES if objective.n <= FEW_ROWS and random else (1.0,)
-        return [objective.theta([scale * psi for psi in psis], np.empty(0)) for scale in scales]
+        z = np.empty(0)
+        return [start(z, scale) for scale in (scales if objective.n <= FEW_ROWS else (1.0,))]
     if objective.n <= 2 * FEW_ROWS:
-        scales = SCALES if random else (1.0,)
-        return _best(
-            objective,
-            [objective.theta([scale * psi for psi in psis], z) for scale in scales for z in correlations],
-        )
-    ample = _best(objective, [objective.theta(psis, z) for z in correlations])[:1]
-    if not random:
-        return ample
-    # Serial correlation and random effects explain the same covariance: start from both accounts.
-    small = [psi / 25 for psi in psis]
-    starts = ample + _best(objective, [objective.theta(small, z) for z in correlations[-2:]])[:1]
-    if objective.n <= SOME_ROWS:
-        large = [50 * psi for psi in psis]
-        starts += _best(objective, [objective.theta(large, correlations[0])])
+        return _by_deviance(objective, [start(z, scale) for scale in scales for z in correlations])
+    # Serial correlation and random effects explain the same covariance: each account may have its optimum.
+    thetas, values = [], []
+    for z in correlations:
+        thetas.append(start(z))
+        value = objective.value(thetas[-1])
+        values.append(np.inf if value is None else value.deviance)
+    if random and objective.n > SOME_ROWS and len(correlations[0]) == 1:
+        return [start(z) for z in _local_minima(correlations, values)]
+    starts = [thetas[int(np.argmin(values))]] if np.isfinite(values).any() else []
+    if random:
+        starts += _by_deviance(objective, [start(z, 1 / 25) for z in correlations[-2:]])[:1]
+        if objective.n <= SOME_ROWS:
+            starts += _by_deviance(objective, [start(correlations[0], 50.0)])
     return starts
 
 
-def _best(objective: Objective, candidates: list[np.ndarray]) -> list[np.ndarray]:
+def _local_minima(points: Sequence[np.ndarray], values: Sequence[float]) -> list[np.ndarray]:
+    """Minima of values at points : (1,), in order, by parabolas through neighbours; lowest first."""
+    z = np.array([point[0] for point in points])
+    v = np.concatenate([[np.inf], values, [np.inf]])  # v[i + 1] belongs to z[i]
+    lowest = np.flatnonzero((v[1:-1] <= v[:-2]) & (v[1:-1] <= v[2:]) & np.isfinite(v[1:-1]))
+    found = []
+    for i in sorted(lowest.tolist(), key=lambda place: v[place + 1]):
+        best = z[i]
+        if np.isfinite(v[i]) and np.isfinite(v[i + 2]):
+            left, right = z[i] - z[i - 1], z[i + 1] - z[i]
+            fall, rise = v[i + 1] - v[i], v[i + 2] - v[i + 1]
+            bend = rise / right - fall / left
+            best -= (rise * left / right + fall * right / left) / (2 * bend) if bend > 0 else 0.0
+        found.append(np.array([best]))
+    return found
+
+
+def _by_deviance(objective: Objective, candidates: list[np.ndarray]) -> list[np.ndarray]:
     """Candidates whose deviance exists, lowest first."""
     values = [(objective.value(theta), theta) for theta in candidates]
     ordered = sorted((value.deviance, index) for index, (value, _) in enumerate(values) if value)
@@ -111,7 +128,7 @@ def _escape(optimum: Optimum) -> Optimum | None:
         for block in level.blocks:
             part = block.part(cone)
             slope, steepest = block.steepest(part)
-            if slope > -STEEP * max(1.0, abs(part).max()):
+            if slope > -STEEP * max(np.sqrt(objective.n), abs(part).max()):
                 continue
             psis = objective.psis(evaluation.theta)
             direction = np.zeros_like(cone)

@@ -23,7 +23,8 @@ from lmmcore.likelihood.objective import Evaluation, Moments, Objective, Slopes,
 from lmmcore.likelihood.profile import profile
 from lmmcore.moments.dense import Matrices
 from lmmcore.moments.grid import Grid
-from lmmcore.moments.subjects import Patterns, Subjects
+from lmmcore.moments.patterns import Patterns
+from lmmcore.moments.subjects import Subjects
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ class GridObjective(Objective):
     grid: Grid
     make_moments: Callable[[], Moments]
 
+    def response(self, phi: np.ndarray) -> Moments:
+        """Moments of Z and y at parameters phi of the residual structure."""
+        return self.grid.of_response(phi)
+
     def full(self) -> Objective:
         """The same objective by the moments of every subject."""
         return Objective(self.covariance, self.make_moments(), self.n, self.reml)
@@ -62,12 +67,11 @@ class GridObjective(Objective):
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             R = grid.matrices(theta[split:])
             ZL = grid.Z @ self.covariance.factor(theta[:split])
-            V = (ZL @ ZL.T + R.value[0]) * grid.pairs
-            J, r = np.arange(V.shape[1]), grid.products.shape[-1]
-            V[:, J, J] += 1 - grid.seen
+            V = ZL @ ZL.T + R.value[0]
+            J, r = np.arange(len(V)), grid.products.shape[-1]
             try:
-                lower = np.linalg.cholesky(V)
-                inverse = np.linalg.inv(V) * grid.pairs
+                lower = np.linalg.cholesky(grid.parts(V))
+                inverse = grid.weights(V)
             except np.linalg.LinAlgError:
                 return None
             log_det = 2 * float(grid.counts @ np.log(lower[:, J, J]).sum(axis=1))

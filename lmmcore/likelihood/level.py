@@ -21,25 +21,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.covariance.random import RandomCovariance
-from lmmcore.likelihood.small import cholesky, inverse_lower
-from lmmcore.moments.subjects import (
-    PatternProjection,
-    Patterns,
-    SubjectProjection,
-    Subjects,
-    Weights,
-    turned,
-    weigh,
-)
+from lmmcore.likelihood.small import resolvent
+from lmmcore.moments.patterns import PatternProjection, Patterns
+from lmmcore.moments.subjects import SubjectProjection, Subjects, Weights, weigh
 
 
 @dataclass(frozen=True)
 class Level:
-    """A level at one value of its factor Lambda : (q, q). H, M : (q, q, N); log_det : sum log|I + A Psi|."""
+    """A level at one value of its factor Lambda : (q, q). H, M, E : (q, q, N); log_det : log|I + A Psi|."""
 
     factor: np.ndarray
     H: np.ndarray
     M: np.ndarray
+    E: np.ndarray
     log_det: float
 
     @property
@@ -49,24 +43,10 @@ class Level:
 
 
 def level_at(factor: np.ndarray, cells: Subjects | Patterns) -> Level:
-    """The level's matrices, through the Cholesky factor L of I + Lambda'A Lambda.
-
-    H = Lambda L^-T L^-1 Lambda', so that a singular Psi is nothing special.
-    """
-    q = len(factor)
-    if not q:
-        empty = np.zeros_like(cells.A)
-        return Level(factor, empty, empty, 0.0)
-    place = np.arange(q)
-    inner = turned(cells.A, factor, factor)
-    inner[place, place] += 1
-    lower = cholesky(inner)
-    root = np.tensordot(factor, inverse_lower(lower), axes=(1, 1))
-    H = np.einsum("acn,bcn->abn", root, root)
-    M = -np.einsum("acn,cbn->abn", cells.A, H)
-    M[place, place] += 1
-    log_det = 2 * float((cells.counts * np.log(lower[place, place])).sum())
-    return Level(factor, H, M, log_det)
+    """The level's matrices; a singular Psi is nothing special, it is never inverted."""
+    M, E, det = resolvent(cells.A, factor)
+    H = np.tensordot(factor @ factor.T, M, axes=1)
+    return Level(factor, H, M, E, float((cells.counts * np.log(det)).sum()))
 
 
 @dataclass(frozen=True)
@@ -90,7 +70,7 @@ def own_derivatives(
     if not q:
         return Curvature(np.zeros((0, 0)), np.zeros(0), np.zeros((0, 0)))
     directions = covariance.first(level.factor)
-    E = np.einsum("acn,cbn->abn", level.M, cells.A)
+    E = level.E
     C = projection.weighted(w)
     counted = E * cells.counts
     cone = counted.sum(axis=2) - C.sum(axis=2)

@@ -84,7 +84,7 @@ class NestedMoments:
         """The moments' derivative by each parameter."""
         cells, level = self._level(phi)
         U = cells.project(level.M).U
-        E = np.einsum("acn,cbn->ab", level.M, cells.A)
+        E = level.E.sum(axis=2)
         result = []
         for direction in self.covariance.first(level.factor):
             S = -self._by_unit(np.einsum("ran,ab,sbn->rsn", U, direction, U, optimize=True))

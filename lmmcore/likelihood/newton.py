@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmmcore.likelihood.objective import Evaluation, Objective
+from lmmcore.likelihood.objective import Evaluation, Objective, lambda_columns
 
 MAX_EVALUATIONS = 200
-TOLERANCE = 1e-18  # of the decrement, in units of deviance: nine digits of every estimate
-GOOD = 1e-9  # below this the search also ends when rounding stops the decrement from falling
+TOLERANCE = 1e-16  # of the decrement, in units of deviance: 1e-8 standard errors of every estimate
+QUADRATIC = 1e-9  # a step with a decrement below this ends there: its square is what is left
 NEAR = 1e-4  # directional derivative below which a step is taken whatever the deviance says
 CLOSE = 0.05  # deviance within which a search has come to an optimum that is known
 NOISE = 1e-12  # relative rounding noise of the deviance
@@ -68,9 +68,7 @@ def minimise(objective: Objective, start: np.ndarray, known: Sequence[Optimum] =
     while len(theta):
         previous = decrement
         step, decrement = newton_step(evaluation.gradient, evaluation.hessian)
-        if decrement < TOLERANCE or evaluations >= MAX_EVALUATIONS:
-            break
-        if decrement < GOOD and decrement > previous / 4:
+        if decrement < TOLERANCE or previous < QUADRATIC or evaluations >= MAX_EVALUATIONS:
             break
         # The full step is right most often: it is evaluated with its derivatives at once.
         slope = float(evaluation.gradient @ step)
@@ -100,10 +98,14 @@ def _same_valley(objective: Objective, evaluation: Evaluation, optimum: Optimum)
     """Whether an optimum's quadratic approximation holds here: the point is as near as its deviance says."""
     if objective.levels != optimum.objective.levels:  # other pivots
         return False
-    away = evaluation.theta - optimum.evaluation.theta
+    there = optimum.evaluation
+    away = evaluation.theta - there.theta
+    for column in lambda_columns(objective):  # Lambda's columns have no sign
+        if evaluation.theta[column] @ there.theta[column] < 0:
+            away[column] = evaluation.theta[column] + there.theta[column]
     return (
         abs(evaluation.deviance - optimum.deviance) < CLOSE
-        and abs(float(away @ optimum.evaluation.hessian @ away)) < CLOSE
+        and abs(float(away @ there.hessian @ away)) < CLOSE
         and abs(float(away @ evaluation.hessian @ away)) < CLOSE
     )
 

@@ -34,7 +34,8 @@ from lmmcore.likelihood.level import (
 )
 from lmmcore.likelihood.nested import NestedMoments
 from lmmcore.likelihood.profile import Profile, profile
-from lmmcore.moments.subjects import Patterns, SubjectProjection, Subjects
+from lmmcore.moments.patterns import Patterns
+from lmmcore.moments.subjects import SubjectProjection, Subjects
 
 Moments = Subjects | Patterns | ResidualMoments
 
@@ -137,6 +138,10 @@ class Objective:
             moments = moments.with_levels(turned[1:])
         objective = replace(self, covariance=turned[0], moments=moments)
         return objective, objective.theta(psis, theta[self.residual])
+
+    def response(self, phi: np.ndarray) -> Moments:
+        """Moments that hold those of Z and y at parameters phi of the residual structure."""
+        return self.moments
 
     def subjects(self, theta: np.ndarray) -> Subjects | Patterns:
         """The moments of the outermost units at theta."""

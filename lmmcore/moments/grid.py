@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from lmmcore.moments.dense import Matrices
+from lmmcore.moments.patterns import Patterns
 from lmmcore.moments.subjects import SortedRows, blockwise
 
 MOST_VISITS = 40
@@ -48,6 +49,29 @@ class Grid:
         """(P J J, r r) C_P."""
         P, J, _, r, _ = self.products.shape
         return self.products.reshape(P * J * J, r * r)
+
+    def weights(self, V: np.ndarray) -> np.ndarray:
+        """V_P^-1 : (P, J, J) of each pattern for V : (J, J) of all visits, 0 where a visit was not seen."""
+        return np.linalg.inv(self.parts(V)) * self.pairs
+
+    def parts(self, V: np.ndarray) -> np.ndarray:
+        """V : (J, J) of all visits cut down to each pattern, 1 on the diagonal elsewhere : (P, J, J)."""
+        J = np.arange(len(V))
+        parts = V * self.pairs
+        parts[:, J, J] += 1 - self.seen
+        return parts
+
+    def of_response(self, phi: np.ndarray) -> Patterns:
+        """Moments of Z and y alone at the parameters of the residual structure."""
+        G = self.weights(self.matrices(phi).value[0])
+        C = self.products[..., -1, -1]
+        GZ = G @ self.Z
+        A = self.Z.T @ GZ
+        T = GZ.transpose(0, 2, 1) @ C @ GZ
+        S = np.array([[[float((G * C).sum())]]])
+        return Patterns(
+            np.moveaxis(A, 0, 2), np.moveaxis(T, 0, 2)[..., None, None], S, 0.0, self.counts
+        )
 
     @property
     def linear(self) -> Grid:

@@ -18,7 +18,8 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from lmmcore.moments.subjects import SortedRows, Subjects, Weights, inner, is_one
+from lmmcore.moments.products import inner, is_one
+from lmmcore.moments.subjects import SortedRows, Subjects, Weights
 
 # phi : (n,) of each row and its first two derivatives by the one parameter.
 Correlation = Callable[[float], tuple[np.ndarray, np.ndarray, np.ndarray]]
@@ -46,29 +47,52 @@ class MarkovMoments:
 
     def at(self, phi: np.ndarray) -> Subjects:
         """The moments at phi : (1,)."""
-        value, _, _ = self.correlation(phi[0])
+        return self._value(float(phi[0]))
+
+    @cached_property
+    def _value(self) -> Callable[[float], Subjects]:
+        """The moments, the last ones remembered: a start needs them and then its deviance."""
+        return lru_cache(maxsize=1)(self._at)
+
+    def _at(self, z: float) -> Subjects:
+        value, _, _ = self.correlation(z)
         rest = 1 - value**2
-        units, total = self._sums(1 / rest, -value / rest)
+        a = 1 / rest
+        units, total = self._sums(a[None], (-value * a)[None])
         less, least = self._constant
-        return self._subjects(units - less, total - least, float(np.log(rest).sum()))
+        return self._subjects(units[0] - less, total[0] - least, float(np.log(rest).sum()))
 
     def first(self, phi: np.ndarray) -> list[Subjects]:
         """Their derivative."""
-        value, slope, _ = self.correlation(phi[0])
-        rest = 1 - value**2
-        a, b = 2 * value * slope / rest**2, -(1 + value**2) * slope / rest**2
-        return [self._subjects(*self._sums(a, b), float(-2 * (value * slope / rest).sum()))]
+        return [self._derivatives(float(phi[0]))[0]]
 
     def curvature(self, phi: np.ndarray, weights: Weights) -> np.ndarray:
         """<K.., weights> + (log|R|).. : (1, 1)."""
-        value, slope, bend = self.correlation(phi[0])
-        rest = 1 - value**2
-        a = (2 + 6 * value**2) * slope**2 / rest**3 + 2 * value * bend / rest**2
-        b = -(6 * value + 2 * value**3) * slope**2 / rest**3 - (1 + value**2) * bend / rest**2
-        log_r = float(-2 * ((1 + value**2) * slope**2 / rest**2 + value * bend / rest).sum())
-        second = self._subjects(*self._sums(a, b), log_r)
+        second = self._derivatives(float(phi[0]))[1]
         felt = np.tensordot(second.A, weights.zz, axes=3) + 2 * np.tensordot(second.B, weights.yz, axes=3)
-        return np.array([[felt + np.tensordot(second.S, weights.yy, axes=3) + log_r]])
+        return np.array([[felt + np.tensordot(second.S, weights.yy, axes=3) + second.log_r]])
+
+    @cached_property
+    def _derivatives(self) -> Callable[[float], tuple[Subjects, Subjects]]:
+        """First and second derivative of the moments, made together; the last ones are remembered."""
+        return lru_cache(maxsize=1)(self._first_and_second)
+
+    def _first_and_second(self, z: float) -> tuple[Subjects, Subjects]:
+        value, slope, bend = self.correlation(z)
+        square = value**2
+        weight = 1 / (1 - square)
+        turn = slope * weight  # f' / (1 - f^2)
+        pull = value * turn
+        drift = bend * weight + 2 * pull * turn  # (f' / (1 - f^2))'
+        both = (1 + square) * weight
+        a1, b1 = 2 * pull * weight, -both * turn
+        # The derivatives of a1 = 2 f t / (1 - f^2) and of b1 = -(1 + f^2) t / (1 - f^2), t = f' / (1 - f^2).
+        a2 = 2 * weight * (turn * slope + value * drift + 2 * pull * pull)
+        b2 = -4 * pull * weight * turn - both * drift
+        units, total = self._sums(np.stack([a1, a2]), np.stack([b1, b2]))
+        log_r = -2 * float(pull.sum()), -2 * float((slope * turn + value * drift).sum())
+        found = [self._subjects(*parts) for parts in zip(units, total, log_r, strict=True)]
+        return found[0], found[1]
 
     @cached_property
     def _before(self) -> np.ndarray:
@@ -92,47 +116,51 @@ class MarkovMoments:
 
     @cached_property
     def _constant(self) -> tuple[np.ndarray, np.ndarray]:
-        """sum_j p_j' p_j."""
+        """sum_j p_j' p_j over each subject and over each outer unit."""
         P = self._before
-        return self._summed(lambda i, j: P[i] * P[j], lambda i, j: inner(P[i], P[j]))
+        found = self._summed(lambda i, j: (P[i] * P[j])[None], lambda i, j: np.array([inner(P[i], P[j])]), 1)
+        return found[0][0], found[1][0]
 
     def _sums(self, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """sum_j a_j (u'u + p'p) + b_j (u'p + p'u)."""
+        """sum_j a_j (u'u + p'p) + b_j (u'p + p'u) for each of a, b : (k, n)."""
 
         def products(i: int, j: int) -> tuple[np.ndarray, np.ndarray]:
             return self._kept.get((i, j)) or self._products(i, j)
 
         def rows(i: int, j: int) -> np.ndarray:
             own, mixed = products(i, j)
-            return a * own + b * mixed
+            found = a * own
+            found += b * mixed
+            return found
 
-        def whole(i: int, j: int) -> float:
+        def whole(i: int, j: int) -> np.ndarray:
             own, mixed = products(i, j)
-            return inner(a, own) + inner(b, mixed)
+            return np.einsum("kn,n->k", a, own) + np.einsum("kn,n->k", b, mixed)
 
-        return self._summed(rows, whole)
+        return self._summed(rows, whole, len(a))
 
     def _summed(
-        self, rows: Callable[[int, int], np.ndarray], whole: Callable[[int, int], float]
+        self, rows: Callable[[int, int], np.ndarray], whole: Callable[[int, int], np.ndarray], k: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Sums of rows(i, j) : (n,) over each subject, (d, m, N), and over each outer unit, (d, d, O).
+        """Sums of rows(i, j) : (k, n), over each subject, (k, d, m, N), and each outer unit, (k, d, d, O).
 
-        whole : their sum, which costs less where there is one outer unit and no sum of a subject is needed.
+        whole : their sums (k,), which cost less where there is one outer unit and no sum of a subject is
+        needed.
         """
         d, starts, outer = len(self.U), self.rows.starts, self.rows.outer
         first = np.zeros(1, dtype=np.intp) if outer is None else self.rows.outer_starts
-        units, total = np.empty((d, self.m, len(starts))), np.empty((d, d, len(first)))
+        units, total = np.empty((k, d, self.m, len(starts))), np.empty((k, d, d, len(first)))
         for i in range(d):
             for j in range(i + 1):
                 if j < self.m:
-                    units[i, j] = np.add.reduceat(rows(i, j), starts)
+                    units[:, i, j] = np.add.reduceat(rows(i, j), starts, axis=1)
                     if i < self.m:
-                        units[j, i] = units[i, j]
-                    total[i, j] = total[j, i] = np.add.reduceat(units[i, j], first)
+                        units[:, j, i] = units[:, i, j]
+                    total[:, i, j] = total[:, j, i] = np.add.reduceat(units[:, i, j], first, axis=1)
                 elif outer is None:
-                    total[i, j] = total[j, i] = whole(i, j)
+                    total[:, i, j, 0] = total[:, j, i, 0] = whole(i, j)
                 else:
-                    total[i, j] = total[j, i] = np.add.reduceat(rows(i, j), starts[first])
+                    total[:, i, j] = total[:, j, i] = np.add.reduceat(rows(i, j), starts[first], axis=1)
         return units, total
 
     def _subjects(self, units: np.ndarray, total: np.ndarray, log_r: float) -> Subjects:

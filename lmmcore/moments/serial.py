@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmmcore.moments.subjects import Products, SortedRows, Subjects, Weights, product, rotate
+from lmmcore.moments.products import Products, product
+from lmmcore.moments.subjects import SortedRows, Subjects, Weights, rotate
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,13 @@ subjects are themselves nested in larger units (lmmcore.likelihood.nested), whos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+
+from lmmcore.moments.products import ROWS, Products, is_one
 
 
 class SortedRows:
@@ -59,6 +61,16 @@ class SortedRows:
         """(n,) times, or row numbers within the subject."""
         return np.arange(self.n) - np.repeat(self.starts, self.sizes)
 
+    def parts(self) -> Iterator[tuple[slice, slice]]:
+        """Subjects, and the rows of these, so many that their columns stay in the processor's cache."""
+        if self.n <= ROWS:
+            yield slice(0, len(self.starts)), slice(0, self.n)
+            return
+        cuts = np.unique(np.searchsorted(self.starts, np.arange(0, self.n, ROWS)))
+        ends = np.append(self.starts, self.n)
+        for first, last in zip(cuts, np.append(cuts[1:], len(self.starts)), strict=True):
+            yield slice(first, last), slice(ends[first], ends[last])
+
     @property
     def outer_starts(self) -> np.ndarray:
         """(O,) first subject of each outer unit."""
@@ -76,16 +88,6 @@ class Weights:
     zz: np.ndarray
     yz: np.ndarray
     yy: np.ndarray
-
-
-# Subjects are grouped by equal A when that at least divides their number by this.
-WORTH_GROUPING = 4
-# Subjects among which a repetition is looked for first.
-PROBED = 256
-# Entries of A that differ by less, relative to the largest, are sums of the same terms in another order.
-ROUNDING = 1e-13
-# Irrational, so that different A hardly ever have the same key.
-HASH = np.pi / 4
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,15 @@ class Subjects:
         """sum_i B_i H_i B_i' : (r, r) for H : (q, q, N)."""
         r, q, _ = self.B.shape
         return self.B.reshape(r, -1) @ np.einsum("abn,rbn->ran", H, self.B).reshape(r, -1).T
+
+    def solved(self, M: np.ndarray) -> np.ndarray:
+        """M_i b_i : (q, N) for M : (q, q, N) and the moments b_i of y."""
+        return np.einsum("abn,bn->an", M, self.B[-1])
+
+    def squares(self, M: np.ndarray) -> np.ndarray:
+        """M_i b_i (M_i b_i)' : (q, q, N)."""
+        b = self.solved(M)
+        return b[:, None] * b[None, :]
 
     def project(self, M: np.ndarray) -> SubjectProjection:
         """U_i = M_i B_i' of every subject, for M : (q, q, N)."""
@@ -137,50 +148,6 @@ class SubjectProjection:
 def weigh(W: np.ndarray, U: np.ndarray) -> np.ndarray:
     """W U_i' : (r, q, N) for U : (r, q, N) and W : (r, r) or (r, r, N)."""
     return np.tensordot(W, U, axes=1) if W.ndim == 2 else np.einsum("rsn,san->ran", W, U)
-
-
-@dataclass(frozen=True)
-class Patterns:
-    """Moments with one cell a set of subjects whose A_i are equal (R = I).
-
-    S : (r, r, 1). T : (q, q, P, r, r), sum over the subjects of a pattern of B_i[., a] (x) B_i[., b]: the
-    cost of an evaluation depends on the number P of patterns and not on the number of subjects.
-    """
-
-    A: np.ndarray
-    T: np.ndarray
-    S: np.ndarray
-    log_r: float
-    counts: np.ndarray
-
-    def quadratic(self, H: np.ndarray) -> np.ndarray:
-        """sum_i B_i H_i B_i' : (r, r) for H : (q, q, P)."""
-        r = len(self.S)
-        return (H.reshape(-1) @ self.T.reshape(-1, r * r)).reshape(r, r)
-
-    def project(self, M: np.ndarray) -> PatternProjection:
-        """The same as for subjects, kept as sums over each pattern."""
-        return PatternProjection(M, self.T)
-
-
-@dataclass(frozen=True)
-class PatternProjection:
-    """M : (q, q, P) and T as above; U itself is never formed."""
-
-    M: np.ndarray
-    T: np.ndarray
-
-    def weighted(self, W: np.ndarray) -> np.ndarray:
-        """sum of U_i W U_i' over each pattern : (q, q, P)."""
-        q, _, P = self.M.shape
-        inner = (self.T.reshape(q * q * P, -1) @ W.reshape(-1)).reshape(q, q, P)
-        return np.einsum("acp,bdp,cdp->abp", self.M, self.M, inner)
-
-    def forms(self, D: np.ndarray) -> np.ndarray:
-        """sum_i U_i' D_j U_i : (m, r, r)."""
-        r = self.T.shape[-1]
-        sandwiched = np.einsum("acp,jab,bdp->jcdp", self.M, D, self.M)
-        return (sandwiched.reshape(len(D), -1) @ self.T.reshape(-1, r * r)).reshape(-1, r, r)
 
 
 def rotate(
@@ -211,106 +178,26 @@ def blockwise(parts: Sequence[np.ndarray]) -> np.ndarray:
     return result
 
 
-def grouped(subjects: Subjects) -> Subjects | Patterns:
-    """Subjects with equal A as patterns, where that pays."""
-    q, _, N = subjects.A.shape
-    r = len(subjects.B)
-    # A linear combination is a hash, equal for equal A because it is made entry by entry (a matrix product
-    # may add in another order near the end of an array); equality, but for rounding, is checked then.
-    key = np.zeros(N)
-    for place, entry in enumerate(((a, b) for a in range(q) for b in range(a + 1)), start=1):
-        key += HASH**place * subjects.A[entry]
-    if N > PROBED and len(np.unique(key[:PROBED])) == PROBED:  # irregular times: no two are alike
-        return subjects
-    keys = np.unique(key)
-    P = len(keys)
-    if P * WORTH_GROUPING > N:
-        return subjects
-    pattern = np.searchsorted(keys, key).astype(np.int32)
-    member = np.empty(P, dtype=np.intp)
-    member[pattern] = np.arange(N)  # one of each
-    same = subjects.A[:, :, member][:, :, pattern]
-    if np.abs(same - subjects.A).max() > ROUNDING * np.abs(subjects.A).max():
-        return subjects
-    order = np.argsort(pattern.astype(np.int16) if P < 2**15 else pattern, kind="stable")
-    counts = np.bincount(pattern, minlength=P)
-    flat = subjects.B.reshape(r * q, N)[:, order]
-    T = np.empty((P, r * q, r * q))
-    for index, (end, count) in enumerate(zip(np.cumsum(counts), counts, strict=True)):
-        members = flat[:, end - count : end]
-        T[index] = members @ members.T
-    T = np.ascontiguousarray(T.reshape(P, r, q, r, q).transpose(2, 4, 0, 1, 3))
-    return Patterns(
-        np.ascontiguousarray(subjects.A[:, :, member]), T, subjects.S, subjects.log_r, counts.astype(float)
-    )
-
-
-class Products:
-    """Column products summed by a given rule, each distinct pair of columns made once.
-
-    Columns of Z are most often columns of X as well (the same array object), and an intercept is a
-    broadcast 1, so that a product with it is the other column.
-    """
-
-    def __init__(self, total: Callable[[np.ndarray], np.ndarray]) -> None:
-        self._total = total
-        self._scratch: np.ndarray | None = None
-        self._known: dict[tuple[int, int], np.ndarray] = {}
-
-    def sum(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Sums of left * right : (N,)."""
-        key = (id(left), id(right)) if id(left) < id(right) else (id(right), id(left))
-        if key not in self._known:
-            if is_one(left) or is_one(right):
-                self._known[key] = self._total(product(left, right))
-            else:
-                if self._scratch is None:  # a fresh array costs more than the arithmetic
-                    self._scratch = np.empty_like(left)
-                self._known[key] = self._total(np.multiply(left, right, out=self._scratch))
-        return self._known[key]
-
-    def table(self, rows: Sequence[np.ndarray], columns: Sequence[np.ndarray]) -> np.ndarray:
-        """(len(rows), len(columns), N) of all sums."""
-        return np.array([[self.sum(row, column) for column in columns] for row in rows])
-
-
-def is_one(column: np.ndarray) -> bool:
-    """Whether the column is the constant 1 kept as a broadcast scalar."""
-    return column.strides == (0,)
-
-
-def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """left * right without work for an intercept."""
-    if is_one(left):
-        return right
-    return left if is_one(right) else left * right
-
-
-def gram(columns: Sequence[np.ndarray]) -> np.ndarray:
-    """All inner products of the columns, each made once."""
-    size = len(columns)
-    result = np.empty((size, size))
-    for i in range(size):
-        for j in range(i + 1):
-            result[i, j] = result[j, i] = inner(columns[i], columns[j])
-    return result
-
-
-def inner(left: np.ndarray, right: np.ndarray) -> float:
-    """Inner product of columns (n,), the same to the last bit for any number of threads (BLAS's is not)."""
-    return float(np.einsum("i,i->", left, right))
-
-
 def independent(Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], rows: SortedRows) -> Subjects:
     """Moments for R = I of sorted rows."""
     q, r, N = len(Z), len(XY), len(rows.starts)
-    products = Products(
-        lambda values: rows.sizes.astype(float) if is_one(values) else np.add.reduceat(values, rows.starts)
-    )
-    A = products.table(Z, Z) if q else np.zeros((0, 0, N))
-    B = products.table(XY, Z) if q else np.zeros((r, 0, N))
+    A, B, S = np.empty((q, q, N)), np.empty((r, q, N)), np.zeros((r, r))
+    for units, part in rows.parts():
+        starts, sizes = rows.starts[units] - part.start, rows.sizes[units]
+        cut = {id(column): column[part] for column in (*Z, *XY)}
+        own, others = [cut[id(column)] for column in Z], [cut[id(column)] for column in XY]
+        products = Products(
+            lambda values, starts=starts, sizes=sizes: (  # type: ignore[misc]
+                sizes.astype(float) if is_one(values) else np.add.reduceat(values, starts)
+            )
+        )
+        if q:
+            A[:, :, units] = products.table(own, own)
+            B[:, :, units] = products.table(others, own)
+        if rows.outer is None:
+            S += products.gram(others)
     if rows.outer is None:
-        return Subjects(A, B, gram(XY)[:, :, None], 0.0)
+        return Subjects(A, B, S[:, :, None], 0.0)
     starts = rows.starts[rows.outer_starts]
     return Subjects(A, B, Products(lambda values: np.add.reduceat(values, starts)).table(XY, XY), 0.0)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from lmmcore.errors import DataError
 from lmmcore.likelihood.coordinates import centre
-from lmmcore.moments.subjects import is_one
+from lmmcore.moments.products import is_one
 
 # Share of a column's square outside the columns before it that sums of products can tell from none.
 DEPENDENT = 1e-11

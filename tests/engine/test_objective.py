@@ -6,7 +6,8 @@ import pytest
 from lmmcore.covariance.ar1 import AR1
 from lmmcore.covariance.random import Block, RandomCovariance, semidefinite_cholesky
 from lmmcore.likelihood.objective import Objective
-from lmmcore.moments.subjects import Patterns, SortedRows, grouped, independent
+from lmmcore.moments.patterns import Patterns, grouped
+from lmmcore.moments.subjects import SortedRows, independent
 
 BLOCKS = {
     "no random effects": (),
