@@ -102,6 +102,5 @@ class Layers:
             cone = np.sum([cones[at, at] for at in copies], axis=0)
             for block in level.blocks:
                 part = cone[np.ix_(block.columns, block.columns)]
-                least = [block.steepest(part[..., r])[0] for r in range(part.shape[2])]
-                leaves |= ~(np.array(least) > -CONE)
+                leaves |= ~(block.least(np.moveaxis(part, 2, 0)) > -CONE)
         return leaves

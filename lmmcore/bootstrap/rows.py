@@ -12,13 +12,11 @@ import numpy as np
 
 from lmmcore.assembly import Assembly, centred_columns
 from lmmcore.blups import blups
-from lmmcore.covariance.ar1 import BoundAR1
 from lmmcore.covariance.residual import BoundResidual
 from lmmcore.covariance.scaled import ScaledResidual
 from lmmcore.errors import FitError, LmmError
 from lmmcore.model import Model, Rows
 from lmmcore.moments.products import is_one
-from lmmcore.moments.serial import find_gaps
 from lmmcore.moments.subjects import SortedRows
 from lmmcore.residuals import fitted_values
 from lmmcore.solution import Solution, solve
@@ -85,8 +83,6 @@ def _rebound(structure: BoundResidual, unit: SortedRows, index: np.ndarray) -> B
     """The same law over the rows index of the old ones."""
     if isinstance(structure, ScaledResidual):
         return replace(structure, marks=structure.marks[index], rows=unit)
-    if isinstance(structure, BoundAR1):
-        return replace(structure, gaps=find_gaps(unit.times, unit.subject), rows=unit)
     return replace(structure, rows=unit)  # type: ignore[type-var]
 
 

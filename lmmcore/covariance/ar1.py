@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -52,9 +53,10 @@ class AR1:
 
     def bind(self, rows: SortedRows) -> BoundAR1:
         """The structure for one data set."""
-        gaps = find_gaps(rows.times, rows.subject)
-        step = int(np.gcd.reduce(gaps.sizes.astype(np.int64))) if len(gaps.sizes) else 1
-        return BoundAR1(step, gaps, rows)
+        gaps = np.diff(rows.times)[rows.subject[1:] == rows.subject[:-1]]
+        if not len(gaps) or gaps.min() == 1:
+            return BoundAR1(1, rows)
+        return BoundAR1(int(np.gcd.reduce(np.unique(gaps).astype(np.int64))), rows)
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,14 @@ class BoundAR1:
     """AR(1) on a grid of `step` units of time."""
 
     step: int
-    gaps: Gaps
     rows: SortedRows
 
     parameter_names = ("rho",)
+
+    @cached_property
+    def gaps(self) -> Gaps:
+        """Neighbouring rows, needed where the visits make no grid."""
+        return find_gaps(self.rows.times, self.rows.subject)
 
     @property
     def law(self) -> AR1Law:

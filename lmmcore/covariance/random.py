@@ -67,14 +67,23 @@ class Block:
             start += m - column
         return found
 
-    def steepest(self, cone: np.ndarray) -> tuple[float, np.ndarray]:
-        """The least value of <cone, direction> over admissible directions of unit size, and where."""
+    def _directions(self) -> np.ndarray:
+        """(k, m, m) of unit size, the admissible ones of a block that is not unstructured."""
+        return np.array([unit / np.linalg.norm(unit) for unit in self.units()])
+
+    def least(self, cones: np.ndarray) -> np.ndarray:
+        """The least <cone, direction> over admissible directions of unit size, for cones : (..., m, m)."""
         if self.kind == "unstructured":
-            values, vectors = np.linalg.eigh(cone)
-            return float(values[0]), np.outer(vectors[:, 0], vectors[:, 0])
-        directions = [unit / np.linalg.norm(unit) for unit in self.units()]
-        slopes = [float((cone * direction).sum()) for direction in directions]
-        return min(slopes), directions[int(np.argmin(slopes))]
+            return np.linalg.eigvalsh(cones)[..., 0]
+        return np.tensordot(cones, self._directions(), axes=((-2, -1), (1, 2))).min(axis=-1)
+
+    def steepest(self, cone: np.ndarray) -> np.ndarray:
+        """The direction of that least value for one cone : (m, m)."""
+        if self.kind == "unstructured":
+            vector = np.linalg.eigh(cone)[1][:, 0]
+            return np.outer(vector, vector)
+        directions = self._directions()
+        return np.asarray(directions[int(np.argmin(np.tensordot(directions, cone, axes=2)))])
 
     def repivoted(self, variances: np.ndarray) -> Block:
         """The block with its columns ordered by variances : (q,); self if no order flips."""

@@ -24,6 +24,8 @@ from lmmcore.likelihood.grid import GridObjective
 from lmmcore.likelihood.level import level_at
 from lmmcore.likelihood.objective import Objective, Slopes
 from lmmcore.memory import remembered
+from lmmcore.moments.patterns import Patterns
+from lmmcore.moments.subjects import Subjects
 from lmmcore.solution import Solution
 
 # Scaled eigenvalue of the information below which the data do not determine the covariance parameters.
@@ -59,7 +61,8 @@ def covariance_information(solution: Solution) -> CovarianceInformation:
     p = model.p
     optimum = solution.optimum
     theta = np.concatenate([*_lambda(solution), optimum.evaluation.theta[optimum.objective.residual]])
-    slopes_at = slopes_of(linear_objective(model), theta)
+    objective = linear_objective(model)
+    slopes_at = slopes_of(objective, theta)
     phi = optimum.evaluation.value.profile.unscaled
 
     def slopes(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -81,17 +84,37 @@ def covariance_information(solution: Solution) -> CovarianceInformation:
     covariance = 2 * _inverse(information)
     W = covariance[:m, :m]
 
-    plain = float((W * slopes(np.zeros((p, p)))[1]).sum())
-    excess = np.empty((p, p))
+    excess = _second(objective, theta, W, p, lambda weight: slopes(weight)[1])
+    excess -= (gram @ phi @ np.tensordot(W, gram, 1)).sum(axis=0)
+    gram = np.concatenate([gram, -np.linalg.inv(phi)[None]])
+    return CovarianceInformation(covariance, gram, drift, phi, excess)
+
+
+def _second(
+    objective: Objective,
+    theta: np.ndarray,
+    W: np.ndarray,
+    p: int,
+    second: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """sum_rs W_rs Q_rs : (p, p) for W : (m, m); second : weight (p, p) -> log|V|_rs + <weight, G_rs>."""
+    cells = objective.moments
+    if isinstance(cells, Subjects | Patterns) and not isinstance(objective, GridObjective):
+        # With independent rows it is sum_i U_i' F_i U_i, F_i = sum_rs W_rs dPsi_r E_i dPsi_s.
+        level = level_at(objective.covariance.factor(theta), cells)
+        directions = objective.covariance.first(level.factor)
+        both = np.tensordot(directions, np.tensordot(W, directions, axes=1), axes=(0, 0))
+        F = np.tensordot(both.transpose(0, 3, 1, 2), level.E, axes=2)
+        return cells.project(level.M).forms_of(F)[:-1, :-1]
+    plain = float((W * second(np.zeros((p, p)))).sum())
+    found = np.empty((p, p))
     for a in range(p):
         for b in range(a + 1):
             unit = np.zeros((p, p))
             unit[a, b] += 0.5
             unit[b, a] += 0.5
-            excess[a, b] = excess[b, a] = (float((W * slopes(unit)[1]).sum()) - plain) / 2
-    excess -= (gram @ phi @ np.tensordot(W, gram, 1)).sum(axis=0)
-    gram = np.concatenate([gram, -np.linalg.inv(phi)[None]])
-    return CovarianceInformation(covariance, gram, drift, phi, excess)
+            found[a, b] = found[b, a] = (float((W * second(unit)).sum()) - plain) / 2
+    return found
 
 
 def slopes_of(objective: Objective, theta: np.ndarray) -> Callable[[np.ndarray], Slopes]:

@@ -5,7 +5,7 @@ The likelihood is a sum over subjects: in blocks, the memory of an evaluation do
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from lmmcore.moments.patterns import Patterns
 from lmmcore.moments.subjects import Subjects
 
 # Subjects evaluated at once.
-BLOCK = 32_768
+BLOCK = 16_384
 
 
 def blocks(cells: Subjects | Patterns) -> Iterator[Subjects | Patterns]:
@@ -39,20 +39,27 @@ def objective_of(covariance: RandomCovariance, moments: Moments, n: int, reml: b
 
 
 @dataclass(frozen=True)
+class BlockValue(Value):
+    """The deviance at one theta. levels : the level of each block."""
+
+    levels: tuple[Level, ...]
+
+
+@dataclass(frozen=True)
 class BlockObjective(Objective):
     """An objective whose moments are those of independent rows, evaluated block by block."""
 
-    def _value(self, theta: np.ndarray, cells: Subjects | Patterns) -> Value | None:
+    def _value(self, theta: np.ndarray, cells: Subjects | Patterns) -> BlockValue | None:
         factor = self.covariance.factor(theta[: self.split])
-        gram, log_det = cells.S[:, :, 0], cells.log_r
+        gram, log_det, levels = cells.S[:, :, 0], cells.log_r, []
         for part in blocks(cells):
-            level = level_at(factor, part)
-            gram = gram - part.quadratic(level.H)
-            log_det += level.log_det
+            levels.append(level_at(factor, part))
+            gram = gram - part.quadratic(levels[-1].H)
+            log_det += levels[-1].log_det
         best = profile(gram, self.n, self.reml)
         if best is None or not np.isfinite(best.deviance + log_det):
             return None
-        return Value(best.deviance + log_det, best, lambda: level_at(factor, cells))
+        return BlockValue(best.deviance + log_det, best, lambda: level_at(factor, cells), tuple(levels))
 
     def evaluate(self, theta: np.ndarray) -> Evaluation | None:
         """The deviance, its gradient and its Hessian; None where V is numerically singular."""
@@ -60,17 +67,19 @@ class BlockObjective(Objective):
         if found is None:
             return None
         cells, value = found
-        factor = self.covariance.factor(theta[: self.split])
-        return evaluation(theta, value, self._summed(theta, cells, factor, value.profile.weight))
+        assert isinstance(value, BlockValue)
+        return evaluation(theta, value, self._summed(theta, cells, value.levels, value.profile.weight))
 
     def slopes(self, theta: np.ndarray, cells: Subjects | Patterns, level: Level, W: np.ndarray) -> Slopes:
         """Derivatives of log|V| + <W, G> for a fixed W : (p+1, p+1)."""
-        return self._summed(theta, cells, level.factor, W)
+        levels = (level_at(level.factor, part) for part in blocks(cells))
+        return self._summed(theta, cells, levels, W)
 
     def _summed(
-        self, theta: np.ndarray, cells: Subjects | Patterns, factor: np.ndarray, W: np.ndarray
+        self, theta: np.ndarray, cells: Subjects | Patterns, levels: Iterable[Level], W: np.ndarray
     ) -> Slopes:
-        found = [super(BlockObjective, self).slopes(theta, b, level_at(factor, b), W) for b in blocks(cells)]
+        parts = zip(blocks(cells), levels, strict=True)
+        found = [super(BlockObjective, self).slopes(theta, part, level, W) for part, level in parts]
         return Slopes(
             np.sum([slopes.first for slopes in found], axis=0),
             np.sum([slopes.second for slopes in found], axis=0),

@@ -95,7 +95,7 @@ def _cone_violation(optimum: Optimum) -> float:
     lowest = 0.0
     for level, cone in zip(optimum.objective.levels, optimum.evaluation.cones, strict=True):
         for block in level.blocks:
-            lowest = min(lowest, block.steepest(cone[np.ix_(block.columns, block.columns)])[0])
+            lowest = min(lowest, float(block.least(block.part(cone))))
     return lowest
 
 

@@ -57,29 +57,35 @@ def starting_points(objective: Objective, correlations: Sequence[np.ndarray]) ->
     random = any(level.q for level in objective.levels)
     scales = SCALES if random else (1.0,)
 
-    def start(z: np.ndarray, scale: float = 1.0) -> np.ndarray:
-        psis = starting_psis(objective.levels, objective.response(z), z, objective.n, objective.reml)
-        return objective.theta([scale * psi for psi in psis], z)
+    def start(z: np.ndarray, scale: float = 1.0) -> tuple[np.ndarray, float]:
+        """theta and the deviance there, infinite where it does not exist."""
+        given = objective.given(z)
+        psis = starting_psis(objective.levels, given.moments, z, objective.n, objective.reml)
+        theta = objective.theta([scale * psi for psi in psis], z)
+        value = given.value(theta)
+        return theta, np.inf if value is None else value.deviance
 
     if not correlations:
         z = np.empty(0)
-        return [start(z, scale) for scale in (scales if objective.n <= FEW_ROWS else (1.0,))]
+        return [start(z, scale)[0] for scale in (scales if objective.n <= FEW_ROWS else (1.0,))]
     if objective.n <= 2 * FEW_ROWS:
-        return _by_deviance(objective, [start(z, scale) for scale in scales for z in correlations])
+        return _lowest([start(z, scale) for scale in scales for z in correlations])
     # Serial correlation and random effects explain the same covariance: each account may have its optimum.
-    thetas, values = [], []
-    for z in correlations:
-        thetas.append(start(z))
-        value = objective.value(thetas[-1])
-        values.append(np.inf if value is None else value.deviance)
+    found = [start(z) for z in correlations]
     if random and objective.n > SOME_ROWS and len(correlations[0]) == 1:
-        return [start(z) for z in _local_minima(correlations, values)]
-    starts = [thetas[int(np.argmin(values))]] if np.isfinite(values).any() else []
+        return [start(z)[0] for z in _local_minima(correlations, [deviance for _, deviance in found])]
+    starts = _lowest(found)[:1]
     if random:
-        starts += _by_deviance(objective, [start(z, 1 / 25) for z in correlations[-2:]])[:1]
+        starts += _lowest([start(z, 1 / 25) for z in correlations[-2:]])[:1]
         if objective.n <= SOME_ROWS:
-            starts += _by_deviance(objective, [start(correlations[0], 50.0)])
+            starts += _lowest([start(correlations[0], 50.0)])
     return starts
+
+
+def _lowest(starts: Sequence[tuple[np.ndarray, float]]) -> list[np.ndarray]:
+    """The starts whose deviance exists, lowest first."""
+    finite = [start for start in starts if np.isfinite(start[1])]
+    return [theta for theta, _ in sorted(finite, key=lambda start: start[1])]
 
 
 def _local_minima(points: Sequence[np.ndarray], values: Sequence[float]) -> list[np.ndarray]:
@@ -97,13 +103,6 @@ def _local_minima(points: Sequence[np.ndarray], values: Sequence[float]) -> list
             best -= (rise * left / right + fall * right / left) / (2 * bend) if bend > 0 else 0.0
         found.append(np.array([best]))
     return found
-
-
-def _by_deviance(objective: Objective, candidates: list[np.ndarray]) -> list[np.ndarray]:
-    """Candidates whose deviance exists, lowest first."""
-    values = [(objective.value(theta), theta) for theta in candidates]
-    ordered = sorted((value.deviance, index) for index, (value, _) in enumerate(values) if value)
-    return [values[index][1] for _, index in ordered]
 
 
 def _settle(optimum: Optimum) -> Optimum:
@@ -127,12 +126,11 @@ def _escape(optimum: Optimum) -> Optimum | None:
     for place, (level, cone) in enumerate(zip(objective.levels, evaluation.cones, strict=True)):
         for block in level.blocks:
             part = block.part(cone)
-            slope, steepest = block.steepest(part)
-            if slope > -STEEP * max(np.sqrt(objective.n), abs(part).max()):
+            if block.least(part) > -STEEP * max(np.sqrt(objective.n), abs(part).max()):
                 continue
             psis = objective.psis(evaluation.theta)
             direction = np.zeros_like(cone)
-            direction[np.ix_(block.columns, block.columns)] = steepest
+            direction[np.ix_(block.columns, block.columns)] = block.steepest(part)
             size = 1.0
             for _ in range(SHORTENINGS):
                 moved = list(psis)

@@ -45,9 +45,9 @@ class GridObjective(Objective):
     grid: Grid
     make_moments: Callable[[], Moments]
 
-    def response(self, phi: np.ndarray) -> Moments:
-        """Moments of Z and y at parameters phi of the residual structure."""
-        return self.grid.of_response(phi)
+    def given(self, phi: np.ndarray) -> Objective:
+        """The objective at fixed parameters of the residual structure; it takes the same theta."""
+        return Objective(self.covariance, self.grid.at(phi), self.n, self.reml)
 
     def full(self) -> Objective:
         """The same objective by the moments of every subject."""

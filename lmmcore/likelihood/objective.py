@@ -139,9 +139,11 @@ class Objective:
         objective = replace(self, covariance=turned[0], moments=moments)
         return objective, objective.theta(psis, theta[self.residual])
 
-    def response(self, phi: np.ndarray) -> Moments:
-        """Moments that hold those of Z and y at parameters phi of the residual structure."""
-        return self.moments
+    def given(self, phi: np.ndarray) -> Objective:
+        """The objective at fixed parameters of the residual structure; it takes the same theta."""
+        if isinstance(self.moments, Subjects | Patterns | NestedMoments):
+            return self
+        return replace(self, moments=self.moments.at(phi))
 
     def subjects(self, theta: np.ndarray) -> Subjects | Patterns:
         """The moments of the outermost units at theta."""

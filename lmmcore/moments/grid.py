@@ -17,12 +17,15 @@ import numpy as np
 
 from lmmcore.moments.dense import Matrices
 from lmmcore.moments.patterns import Patterns
+from lmmcore.moments.products import is_one
 from lmmcore.moments.subjects import SortedRows, blockwise
 
 MOST_VISITS = 40
 # Numbers that the sums may hold, and subjects a pattern that make it worth while.
 MOST_SUMS = 10_000_000
 WORTH = 2
+# Whole-numbered visits are looked up in a table that is no wider.
+MOST_WIDTH = 10_000
 # Rows among which the visits are looked for; the others are then compared with these.
 FIRST_ROWS = 2_000
 
@@ -61,17 +64,18 @@ class Grid:
         parts[:, J, J] += 1 - self.seen
         return parts
 
-    def of_response(self, phi: np.ndarray) -> Patterns:
-        """Moments of Z and y alone at the parameters of the residual structure."""
-        G = self.weights(self.matrices(phi).value[0])
-        C = self.products[..., -1, -1]
+    def at(self, phi: np.ndarray) -> Patterns:
+        """Moments of the patterns at the parameters of the residual structure."""
+        R = self.matrices(phi).value[0]
+        G = self.weights(R)
+        P, J, _, r, _ = self.products.shape
         GZ = G @ self.Z
-        A = self.Z.T @ GZ
-        T = GZ.transpose(0, 2, 1) @ C @ GZ
-        S = np.array([[[float((G * C).sum())]]])
-        return Patterns(
-            np.moveaxis(A, 0, 2), np.moveaxis(T, 0, 2)[..., None, None], S, 0.0, self.counts
-        )
+        half = (GZ.transpose(0, 2, 1) @ self.products.reshape(P, J, -1)).reshape(P, -1, J, r * r)
+        T = np.einsum("pakx,pkb->abpx", half, GZ, optimize=True)
+        S = (G.reshape(1, -1) @ self.flat).reshape(r, r, 1)
+        A = np.ascontiguousarray(np.moveaxis(self.Z.T @ GZ, 0, 2))
+        log_r = float(self.counts @ np.linalg.slogdet(self.parts(R))[1])
+        return Patterns(A, np.ascontiguousarray(T).reshape(*T.shape[:3], r, r), S, log_r, self.counts)
 
     @property
     def linear(self) -> Grid:
@@ -114,21 +118,29 @@ def grid_of(
     sizes = np.diff(np.append(rows.starts, len(visit)))
     if P * WORTH > N or P * (J * r) ** 2 > MOST_SUMS or np.any(seen.sum(axis=1)[pattern] != sizes):
         return None
-    U = np.column_stack(XY)
+    # Subjects of a pattern after one another, the rows of each in the order of the visits.
+    order = np.argsort(pattern.astype(np.int16) if P < 2**15 else pattern, kind="stable")
+    ends = np.cumsum(sizes[order])
+    index = np.repeat(rows.starts[order] - ends + sizes[order], sizes[order]) + np.arange(len(visit))
+    here = visit[index]
+    unit = np.repeat(np.arange(N), sizes[order])
+    if np.any((here[1:] <= here[:-1]) & (unit[1:] == unit[:-1])):
+        index = index[np.lexsort((here, unit))]
+    U = np.empty((r, len(visit)))
+    for row, column in zip(U, XY, strict=True):
+        if is_one(column):
+            row[:] = 1
+        else:
+            np.take(column, index, out=row, mode="clip")
     products = np.zeros((P, J, J, r, r))
-    order = np.argsort(pattern, kind="stable")
-    for index, end in enumerate(np.cumsum(counts)):
-        members = rows.starts[order[end - counts[index] : end]]
-        size = sizes[order[end - 1]]
-        block = U[members[:, None] + np.arange(size)].reshape(len(members), size * r)
-        at = np.sort(visit[members[0] : members[0] + size])
-        same = visit[members[:, None] + np.arange(size)]
-        if np.any(same != at):  # not in the order of the visits
-            block = np.take_along_axis(
-                block.reshape(len(members), size, r), np.argsort(same, axis=1)[:, :, None], axis=1
-            ).reshape(len(members), size * r)
-        sums = (block.T @ block).reshape(size, r, size, r).transpose(0, 2, 1, 3)
-        products[index][np.ix_(at, at)] = sums
+    last = 0
+    for which, members in enumerate(counts):
+        at = np.flatnonzero(seen[which])
+        size = len(at)
+        begin, last = last, last + members * size
+        block = U[:, begin:last].reshape(r, members, size).transpose(2, 0, 1).reshape(size * r, members)
+        sums = (block @ block.T).reshape(size, r, size, r).transpose(0, 2, 1, 3)
+        products[which, at[:, None], at] = sums
 
     def of_visits(phi: np.ndarray) -> Matrices:
         return matrices(phi, visits[None])
@@ -143,7 +155,7 @@ def _visits(marks: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         for _ in range(2):
             if len(values) > MOST_VISITS:
                 return None
-            visit = np.minimum(np.searchsorted(values, marks[:, 0]), len(values) - 1)
+            visit = np.minimum(_places(values, marks[:, 0]), len(values) - 1)
             other = values[visit] != marks[:, 0]
             if not other.any():
                 return values[:, None], visit
@@ -151,3 +163,12 @@ def _visits(marks: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         return None
     visits, visit = np.unique(marks, axis=0, return_inverse=True)
     return (visits, visit.reshape(-1)) if len(visits) <= MOST_VISITS else None
+
+
+def _places(values: np.ndarray, marks: np.ndarray) -> np.ndarray:
+    """Places of marks : (n,) among sorted values, by a table where these are whole and near each other."""
+    first, width = values[0], values[-1] - values[0]
+    if width > MOST_WIDTH or np.any(values != np.round(values)):
+        return np.searchsorted(values, marks)
+    table = np.searchsorted(values, first + np.arange(width + 1))
+    return table[np.clip(marks - first, 0, width).astype(np.intp)]

@@ -47,15 +47,7 @@ class MarkovMoments:
 
     def at(self, phi: np.ndarray) -> Subjects:
         """The moments at phi : (1,)."""
-        return self._value(float(phi[0]))
-
-    @cached_property
-    def _value(self) -> Callable[[float], Subjects]:
-        """The moments, the last ones remembered: a start needs them and then its deviance."""
-        return lru_cache(maxsize=1)(self._at)
-
-    def _at(self, z: float) -> Subjects:
-        value, _, _ = self.correlation(z)
+        value, _, _ = self.correlation(phi[0])
         rest = 1 - value**2
         a = 1 / rest
         units, total = self._sums(a[None], (-value * a)[None])

@@ -65,6 +65,12 @@ class PatternProjection:
         sandwiched = np.einsum("acp,jab,bdp->jcdp", self.M, D, self.M)
         return (sandwiched.reshape(len(D), -1) @ self.T.reshape(-1, r * r)).reshape(-1, r, r)
 
+    def forms_of(self, F: np.ndarray) -> np.ndarray:
+        """sum_i U_i' F_i U_i : (r, r) for F : (q, q, P)."""
+        r = self.T.shape[-1]
+        sandwiched = np.einsum("acp,abp,bdp->cdp", self.M, F, self.M)
+        return (sandwiched.reshape(-1) @ self.T.reshape(-1, r * r)).reshape(r, r)
+
 
 def grouped(subjects: Subjects) -> Subjects | Patterns:
     """Subjects with equal A as patterns, where that pays."""

@@ -91,8 +91,8 @@ class Gaps:
 
 def find_gaps(times: np.ndarray, subject: np.ndarray) -> Gaps:
     """Gaps of rows sorted by subject : (n,) codes and, within it, by times : (n,)."""
-    later = np.flatnonzero(subject[1:] == subject[:-1]) + 1
-    gaps = times[later] - times[later - 1]
+    before = np.flatnonzero(subject[1:] == subject[:-1])
+    gaps, later = np.diff(times)[before], before + 1
     whole = gaps.astype(np.int64)
     if np.array_equal(whole, gaps) and len(gaps) and whole.min() >= 0 and whole.max() <= len(gaps):
         present = np.bincount(whole) > 0

@@ -144,6 +144,11 @@ class SubjectProjection:
         outer = (flat @ flat.T).reshape(r, q, r, q)
         return np.einsum("jab,rasb->jrs", D, outer)
 
+    def forms_of(self, F: np.ndarray) -> np.ndarray:
+        """sum_i U_i' F_i U_i : (r, r) for F : (q, q, N)."""
+        r = len(self.U)
+        return self.U.reshape(r, -1) @ np.einsum("abn,rbn->ran", F, self.U).reshape(r, -1).T
+
 
 def weigh(W: np.ndarray, U: np.ndarray) -> np.ndarray:
     """W U_i' : (r, q, N) for U : (r, q, N) and W : (r, r) or (r, r, N)."""
