@@ -119,6 +119,11 @@ class RandomCovariance:
         return len(self._units)
 
     @cached_property
+    def _rigid(self) -> bool:
+        """Whether there is no order of columns to choose."""
+        return all(block.kind != "unstructured" or len(block.columns) == 1 for block in self.blocks)
+
+    @cached_property
     def ranks(self) -> list[list[int]]:
         """Parameters of each column of Lambda (see Block.columns_of_lambda)."""
         found, start = [], 0
@@ -134,7 +139,8 @@ class RandomCovariance:
 
     def factor(self, theta: np.ndarray) -> np.ndarray:
         """Lambda : (q, q) at theta : (m,)."""
-        return np.tensordot(theta, self._units, axes=1)
+        m, q, _ = self._units.shape
+        return (theta @ self._units.reshape(m, q * q)).reshape(q, q)
 
     def first(self, factor: np.ndarray) -> np.ndarray:
         """d Psi / d theta_i = F_i Lambda' + Lambda F_i' : (m, q, q)."""
@@ -148,6 +154,8 @@ class RandomCovariance:
 
     def repivoted(self, psi: np.ndarray) -> RandomCovariance:
         """The same structure with each block ordered by psi's diagonal; self if no order flips."""
+        if self._rigid:
+            return self
         variances = np.diag(psi)
         blocks = tuple(block.repivoted(variances) for block in self.blocks)
         unchanged = all(new is old for new, old in zip(blocks, self.blocks, strict=True))

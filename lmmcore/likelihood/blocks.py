@@ -12,13 +12,15 @@ import numpy as np
 
 from lmmcore.covariance.random import RandomCovariance
 from lmmcore.likelihood.level import Level, level_at
-from lmmcore.likelihood.objective import Evaluation, Moments, Objective, Slopes, Value, evaluation
+from lmmcore.likelihood.objective import Evaluation, Moments, Objective, Slopes, Value
 from lmmcore.likelihood.profile import profile
 from lmmcore.moments.patterns import Patterns
 from lmmcore.moments.subjects import Subjects
 
 # Subjects evaluated at once.
-BLOCK = 16_384
+BLOCK = 8_192
+# Subjects whose matrices are kept between the deviance and its derivatives.
+KEPT = 200_000
 
 
 def blocks(cells: Subjects | Patterns) -> Iterator[Subjects | Patterns]:
@@ -26,8 +28,10 @@ def blocks(cells: Subjects | Patterns) -> Iterator[Subjects | Patterns]:
     if isinstance(cells, Patterns):
         yield cells
         return
-    for start in range(0, cells.A.shape[2], BLOCK):
-        part = slice(start, start + BLOCK)
+    N = cells.A.shape[2]
+    cuts = np.linspace(0, N, -(-N // BLOCK) + 1).astype(int)
+    for first, last in zip(cuts, cuts[1:], strict=False):
+        part = slice(first, last)
         yield Subjects(cells.A[:, :, part], cells.B[:, :, part], cells.S, cells.log_r)
 
 
@@ -40,7 +44,7 @@ def objective_of(covariance: RandomCovariance, moments: Moments, n: int, reml: b
 
 @dataclass(frozen=True)
 class BlockValue(Value):
-    """The deviance at one theta. levels : the level of each block."""
+    """The deviance at one theta. levels : the level of each block, none where they are too many to keep."""
 
     levels: tuple[Level, ...]
 
@@ -51,24 +55,29 @@ class BlockObjective(Objective):
 
     def _value(self, theta: np.ndarray, cells: Subjects | Patterns) -> BlockValue | None:
         factor = self.covariance.factor(theta[: self.split])
-        gram, log_det, levels = cells.S[:, :, 0], cells.log_r, []
+        gram, log_det = cells.S[:, :, 0], cells.log_r
+        levels: list[Level] = []
         for part in blocks(cells):
-            levels.append(level_at(factor, part))
-            gram = gram - part.quadratic(levels[-1].H)
-            log_det += levels[-1].log_det
+            level = level_at(factor, part)
+            gram = gram - part.quadratic(level.H)
+            log_det += level.log_det
+            if cells.A.shape[2] <= KEPT:
+                levels.append(level)
         best = profile(gram, self.n, self.reml)
         if best is None or not np.isfinite(best.deviance + log_det):
             return None
         return BlockValue(best.deviance + log_det, best, lambda: level_at(factor, cells), tuple(levels))
 
     def evaluate(self, theta: np.ndarray) -> Evaluation | None:
-        """The deviance, its gradient and its Hessian; None where V is numerically singular."""
+        """The deviance and its derivatives; None where V is numerically singular."""
         found = self._cells_and_value(theta)
         if found is None:
             return None
         cells, value = found
         assert isinstance(value, BlockValue)
-        return evaluation(theta, value, self._summed(theta, cells, value.levels, value.profile.weight))
+        factor = self.covariance.factor(theta[: self.split])
+        levels = value.levels or (level_at(factor, part) for part in blocks(cells))
+        return Evaluation(theta, value, lambda: self._summed(theta, cells, levels, value.profile.weight))
 
     def slopes(self, theta: np.ndarray, cells: Subjects | Patterns, level: Level, W: np.ndarray) -> Slopes:
         """Derivatives of log|V| + <W, G> for a fixed W : (p+1, p+1)."""

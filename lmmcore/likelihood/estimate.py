@@ -57,28 +57,32 @@ def starting_points(objective: Objective, correlations: Sequence[np.ndarray]) ->
     random = any(level.q for level in objective.levels)
     scales = SCALES if random else (1.0,)
 
-    def start(z: np.ndarray, scale: float = 1.0) -> tuple[np.ndarray, float]:
+    def start(given: Objective, z: np.ndarray, scale: float = 1.0) -> np.ndarray:
+        psis = starting_psis(objective.levels, given.moments, z, objective.n, objective.reml)
+        return objective.theta([scale * psi for psi in psis], z)
+
+    def tried(z: np.ndarray, scale: float = 1.0) -> tuple[np.ndarray, float]:
         """theta and the deviance there, infinite where it does not exist."""
         given = objective.given(z)
-        psis = starting_psis(objective.levels, given.moments, z, objective.n, objective.reml)
-        theta = objective.theta([scale * psi for psi in psis], z)
+        theta = start(given, z, scale)
         value = given.value(theta)
         return theta, np.inf if value is None else value.deviance
 
     if not correlations:
-        z = np.empty(0)
-        return [start(z, scale)[0] for scale in (scales if objective.n <= FEW_ROWS else (1.0,))]
+        none = np.empty(0)
+        return [start(objective, none, scale) for scale in (scales if objective.n <= FEW_ROWS else (1.0,))]
     if objective.n <= 2 * FEW_ROWS:
-        return _lowest([start(z, scale) for scale in scales for z in correlations])
+        return _lowest([tried(z, scale) for scale in scales for z in correlations])
+    found = [tried(z) for z in correlations]
     # Serial correlation and random effects explain the same covariance: each account may have its optimum.
-    found = [start(z) for z in correlations]
     if random and objective.n > SOME_ROWS and len(correlations[0]) == 1:
-        return [start(z)[0] for z in _local_minima(correlations, [deviance for _, deviance in found])]
+        valleys = _local_minima(correlations, [deviance for _, deviance in found])
+        return [start(objective.given(z), z) for z in valleys]
     starts = _lowest(found)[:1]
     if random:
-        starts += _lowest([start(z, 1 / 25) for z in correlations[-2:]])[:1]
+        starts += _lowest([tried(z, 1 / 25) for z in correlations[-2:]])[:1]
         if objective.n <= SOME_ROWS:
-            starts += _lowest([start(correlations[0], 50.0)])
+            starts += _lowest([tried(correlations[0], 50.0)])
     return starts
 
 
@@ -123,6 +127,8 @@ def _settle(optimum: Optimum) -> Optimum:
 
 def _escape(optimum: Optimum) -> Optimum | None:
     objective, evaluation = optimum.objective, optimum.evaluation
+    if all(abs(evaluation.theta[column[0]]) > NEGLIGIBLE for column in lambda_columns(objective)):
+        return None  # no Psi is singular
     for place, (level, cone) in enumerate(zip(objective.levels, evaluation.cones, strict=True)):
         for block in level.blocks:
             part = block.part(cone)

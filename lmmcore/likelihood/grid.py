@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.likelihood.level import Level, level_at
-from lmmcore.likelihood.objective import Evaluation, Moments, Objective, Slopes, Value, evaluation
+from lmmcore.likelihood.objective import Evaluation, Moments, Objective, Slopes, Value
 from lmmcore.likelihood.profile import profile
 from lmmcore.moments.dense import Matrices
 from lmmcore.moments.grid import Grid
@@ -84,11 +84,11 @@ class GridObjective(Objective):
         return level_at(self.covariance.factor(theta[: self.split]), self.subjects(theta))
 
     def evaluate(self, theta: np.ndarray) -> Evaluation | None:
-        """The deviance, its gradient and its Hessian; None where V is numerically singular."""
+        """The deviance and its derivatives; None where V is numerically singular."""
         value = self.value(theta)
         if value is None:
             return None
-        return evaluation(theta, value, self.grid_slopes(theta, value, value.profile.weight))
+        return Evaluation(theta, value, lambda: self.grid_slopes(theta, value, value.profile.weight))
 
     def grid_slopes(self, theta: np.ndarray, value: GridValue, W: np.ndarray) -> Slopes:
         """Derivatives of log|V| + <W, G> for a fixed W : (p+1, p+1)."""

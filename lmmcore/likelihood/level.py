@@ -44,8 +44,7 @@ class Level:
 
 def level_at(factor: np.ndarray, cells: Subjects | Patterns) -> Level:
     """The level's matrices; a singular Psi is nothing special, it is never inverted."""
-    M, E, det = resolvent(cells.A, factor)
-    H = np.tensordot(factor @ factor.T, M, axes=1)
+    H, M, E, det = resolvent(cells.A, factor)
     return Level(factor, H, M, E, float((cells.counts * np.log(det)).sum()))
 
 

@@ -17,7 +17,7 @@ from lmmcore.likelihood.objective import Evaluation, Objective, lambda_columns
 
 MAX_EVALUATIONS = 200
 TOLERANCE = 1e-16  # of the decrement, in units of deviance: 1e-8 standard errors of every estimate
-QUADRATIC = 1e-9  # a step with a decrement below this ends there: its square is what is left
+QUADRATIC = 1e-8  # a step with a decrement below this ends there: its square is what is left
 NEAR = 1e-4  # directional derivative below which a step is taken whatever the deviance says
 CLOSE = 0.05  # deviance within which a search has come to an optimum that is known
 NOISE = 1e-12  # relative rounding noise of the deviance
@@ -28,13 +28,11 @@ EIGENVALUE_FLOOR = 1e-6
 class Optimum:
     """Where the search ended.
 
-    decrement : fall of the deviance that a further Newton step promises; evaluations : calls of
-    the objective in this search, value-only ones of the line search included; starts : searches made.
+    evaluations : of the deviance in this search, those of the line search included; starts : searches made.
     """
 
     objective: Objective
     evaluation: Evaluation
-    decrement: float
     evaluations: int
     starts: int = 1
 
@@ -64,13 +62,10 @@ def minimise(objective: Objective, start: np.ndarray, known: Sequence[Optimum] =
     if evaluation is None:
         return None
     evaluations = 1
-    decrement = np.inf if len(theta) else 0.0
     while len(theta):
-        previous = decrement
         step, decrement = newton_step(evaluation.gradient, evaluation.hessian)
-        if decrement < TOLERANCE or previous < QUADRATIC or evaluations >= MAX_EVALUATIONS:
+        if decrement < TOLERANCE or evaluations >= MAX_EVALUATIONS:
             break
-        # The full step is right most often: it is evaluated with its derivatives at once.
         slope = float(evaluation.gradient @ step)
         turned, theta = objective.repivoted(evaluation.theta + step)
         further = turned.evaluate(theta)
@@ -84,14 +79,15 @@ def minimise(objective: Objective, start: np.ndarray, known: Sequence[Optimum] =
                 break
             turned, theta = objective.repivoted(evaluation.theta + length * step)
             further = turned.evaluate(theta)
-            evaluations += 1
         if further is None:
             break
         objective, evaluation = turned, further
+        if decrement < QUADRATIC:  # nobody may ever ask for the derivatives there
+            break
         for optimum in known:
             if _same_valley(objective, evaluation, optimum):
                 return optimum
-    return Optimum(objective, evaluation, decrement, evaluations)
+    return Optimum(objective, evaluation, evaluations)
 
 
 def _same_valley(objective: Objective, evaluation: Evaluation, optimum: Optimum) -> bool:

@@ -67,23 +67,43 @@ class Slopes:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The deviance with its derivatives at theta : (m,): parameters of Psi, of inner levels, of R.
-
-    gradient : (m,); hessian : (m, m); gram_first : (m, p+1, p+1), the derivatives of G;
-    cones : derivative of the deviance by the covariance matrix of each level, outermost first.
-    """
+    """The deviance at theta : (m,), parameters of Psi, of inner levels, of R; derivatives when asked for."""
 
     theta: np.ndarray
     value: Value
-    gradient: np.ndarray
-    hessian: np.ndarray
-    gram_first: np.ndarray
-    cones: tuple[np.ndarray, ...]
+    make_slopes: Callable[[], Slopes]
 
     @property
     def deviance(self) -> float:
         """-2 log (restricted) likelihood with R's constants, in the model's own coordinates."""
         return self.value.deviance
+
+    @cached_property
+    def slopes(self) -> Slopes:
+        """Derivatives of log|V| + <W, G>, W the weight at the best beta and sigma^2."""
+        return self.make_slopes()
+
+    @property
+    def gradient(self) -> np.ndarray:
+        """(m,)."""
+        return self.slopes.first
+
+    @cached_property
+    def hessian(self) -> np.ndarray:
+        """(m, m), of the deviance whose beta and sigma^2 follow theta."""
+        best = self.value.profile
+        N = best.root.T @ self.slopes.gram @ best.root
+        return self.slopes.second - np.einsum("cd,icd,jcd->ij", best.omega, N, N)
+
+    @property
+    def gram_first(self) -> np.ndarray:
+        """(m, p+1, p+1), the derivatives of G."""
+        return self.slopes.gram
+
+    @property
+    def cones(self) -> tuple[np.ndarray, ...]:
+        """Derivative of the deviance by the covariance matrix of each level, outermost first."""
+        return self.slopes.cones
 
 
 @dataclass(frozen=True)
@@ -176,12 +196,14 @@ class Objective:
         return Value(deviance, best, lambda: level) if np.isfinite(deviance) else None
 
     def evaluate(self, theta: np.ndarray) -> Evaluation | None:
-        """The deviance, its gradient and its Hessian; None where V is numerically singular."""
+        """The deviance and its derivatives; None where V is numerically singular."""
         found = self._cells_and_value(theta)
         if found is None:
             return None
         cells, value = found
-        return evaluation(theta, value, self.slopes(theta, cells, value.level, value.profile.weight))
+        return Evaluation(
+            theta, value, lambda: self.slopes(theta, cells, value.level, value.profile.weight)
+        )
 
     def slopes(self, theta: np.ndarray, cells: Subjects | Patterns, level: Level, W: np.ndarray) -> Slopes:
         """Derivatives of log|V| + <W, G> for a fixed W : (p+1, p+1).
@@ -210,14 +232,6 @@ class Objective:
             if isinstance(self.moments, NestedMoments):
                 cones += self.moments.cones(phi, weights)
         return Slopes(first, second, gram, tuple(cones))
-
-
-def evaluation(theta: np.ndarray, value: Value, slopes: Slopes) -> Evaluation:
-    """The profiled deviance's derivatives from those for the weight at its own beta and sigma^2."""
-    best = value.profile
-    N = best.root.T @ slopes.gram @ best.root
-    hessian = slopes.second - np.einsum("cd,icd,jcd->ij", best.omega, N, N)
-    return Evaluation(theta, value, slopes.first, hessian, slopes.gram, slopes.cones)
 
 
 def lambda_columns(objective: Objective) -> list[list[int]]:

@@ -33,27 +33,27 @@ def inverse_lower(lower: np.ndarray) -> np.ndarray:
     return inverse
 
 
-def resolvent(A: np.ndarray, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """M = (I + A Psi)^-1, E = M A : (q, q, N), and |I + A Psi| : (N,), for Psi = Lambda Lambda'.
+def resolvent(A: np.ndarray, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """H = Psi M, M = (I + A Psi)^-1, E = M A : (q, q, N), and |I + A Psi| : (N,), for Psi = Lambda Lambda'.
 
     A : (q, q, N) positive semidefinite; factor : (q, q), Lambda. One and two random effects have closed
-    forms, a third of the work: with d = 1 + tr(A Psi) + |A| |Psi|,
+    forms, a third of the work and without cancellation: with d = 1 + tr(A Psi) + |A| |Psi|,
 
-        M = adj(I + A Psi) / d,    E = (A + |A| adj Psi) / d
+        H = (Psi + |Psi| adj A) / d,    M = adj(I + A Psi) / d,    E = (A + |A| adj Psi) / d
     """
     q = len(factor)
     if q > 2:
         return _resolvent(A, factor)
     if q == 0:
-        return A, A, np.ones(A.shape[2])
+        return A, A, A, np.ones(A.shape[2])
     psi = factor @ factor.T
     if q == 1:
         det = 1 + psi[0, 0] * A[0, 0]
         inverse = 1 / det
-        return inverse[None, None], (A[0, 0] * inverse)[None, None], det
+        return (psi[0, 0] * inverse)[None, None], inverse[None, None], (A[0, 0] * inverse)[None, None], det
     a, b, c = A[0, 0], A[1, 0], A[1, 1]
     (s, t), (_, u) = psi
-    M, E = np.empty_like(A), np.empty_like(A)
+    H, M, E = np.empty_like(A), np.empty_like(A), np.empty_like(A)
     area = a * c - b * b
     det_psi = float((factor[0, 0] * factor[1, 1] - factor[0, 1] * factor[1, 0]) ** 2)
     left, right = s * a + t * b, t * b + u * c  # the diagonal of A Psi
@@ -63,14 +63,18 @@ def resolvent(A: np.ndarray, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray
     M[1, 1] = (1 + left) * inverse
     M[0, 1] = -(t * a + u * b) * inverse
     M[1, 0] = -(s * b + t * c) * inverse
-    area *= inverse
-    E[0, 0] = a * inverse + u * area
-    E[1, 1] = c * inverse + s * area
-    E[0, 1] = E[1, 0] = b * inverse - t * area
-    return M, E, det
+    H[0, 0] = (s + det_psi * c) * inverse
+    H[1, 1] = (u + det_psi * a) * inverse
+    H[0, 1] = H[1, 0] = (t - det_psi * b) * inverse
+    E[0, 0] = (a + u * area) * inverse
+    E[1, 1] = (c + s * area) * inverse
+    E[0, 1] = E[1, 0] = (b - t * area) * inverse
+    return H, M, E, det
 
 
-def _resolvent(A: np.ndarray, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _resolvent(
+    A: np.ndarray, factor: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The same through the Cholesky factor L of I + Lambda'A Lambda: H = Lambda L^-T L^-1 Lambda'."""
     place = np.arange(len(factor))
     inner = turned(A, factor, factor)
@@ -80,7 +84,7 @@ def _resolvent(A: np.ndarray, factor: np.ndarray) -> tuple[np.ndarray, np.ndarra
     H = np.einsum("acn,bcn->abn", root, root)
     M = -np.einsum("acn,cbn->abn", A, H)
     M[place, place] += 1
-    return M, np.einsum("acn,cbn->abn", M, A), lower[place, place].prod(axis=0) ** 2
+    return H, M, np.einsum("acn,cbn->abn", M, A), lower[place, place].prod(axis=0) ** 2
 
 
 def inverse(A: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
