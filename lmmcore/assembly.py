@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 
 import numpy as np
@@ -14,11 +15,16 @@ from lmmcore.likelihood.blocks import objective_of
 from lmmcore.likelihood.coordinates import Centred, Coordinates, centre, rotations
 from lmmcore.likelihood.grid import GridObjective
 from lmmcore.likelihood.nested import NestedMoments
-from lmmcore.likelihood.objective import Objective
+from lmmcore.likelihood.objective import Moments, Objective
 from lmmcore.model import Model, RandomBlock, Rows
 from lmmcore.moments.dense import dense_moments
 from lmmcore.moments.grid import Grid, grid_of
+from lmmcore.moments.patterns import grouped
+from lmmcore.moments.products import gram
 from lmmcore.moments.subjects import SortedRows, Subjects, blockwise, independent
+
+# So few subjects take less time than it takes to see which are alike.
+FEW_SUBJECTS = 100
 
 MakeMoments = Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], ResidualMoments]
 
@@ -33,17 +39,19 @@ def centred_columns(rows: Rows, blocks: Sequence[RandomBlock]) -> Centred:
 class Assembly:
     """Columns and the coordinates of a model, from which its moments are made.
 
-    cells : moments of each level's units for R = I, rotated; outside, inside : rotations of what stands
-    above the innermost Z, and of that; columns : Z of the innermost level, and all above it, then X and y.
+    columns : Z of each level, and all above it, then X and y, outermost first; turns : rotations of what
+    stands above the Z of each level, and of that; raw : moments of each level's units for R = I before they
+    are rotated, where they are made already; residual : makes the moments of the innermost level, None if
+    R = I.
     """
 
     rows: Rows
     covariances: Sequence[RandomCovariance]
-    cells: tuple[Subjects, ...]
     coordinates: Coordinates
-    outside: np.ndarray
-    inside: np.ndarray
-    columns: tuple[list[np.ndarray], list[np.ndarray]]
+    columns: Sequence[tuple[list[np.ndarray], list[np.ndarray]]]
+    turns: Sequence[tuple[np.ndarray, np.ndarray]]
+    raw: Sequence[Subjects] | None
+    residual: MakeMoments | None
 
     @staticmethod
     def of(
@@ -51,37 +59,50 @@ class Assembly:
         centred: Centred,
         blocks: Sequence[RandomBlock],
         covariances: Sequence[RandomCovariance],
+        residual: MakeMoments | None,
     ) -> Assembly:
         """Find the coordinates of centred columns."""
         if rows.weights is not None:
             centred = centred.scaled(np.sqrt(rows.weights))
         columns = level_columns(centred.Z, [*centred.X, centred.y], covariances)
-        cells = [independent(*pair, unit) for pair, unit in zip(columns, rows.units, strict=True)]
-        fixed, random, turns = level_rotations(cells, blocks, covariances, len(rows.y))
-        return Assembly(
-            rows,
-            covariances,
-            tuple(cell.rotated(*turn) for cell, turn in zip(cells, turns, strict=True)),
-            Coordinates(
-                centred.kept, centred.fixed @ fixed, centred.fixed @ centred.origin, centred.random @ random
-            ),
-            *turns[-1],
-            columns[-1],
+        raw = None
+        if residual is None:
+            raw = [independent(*pair, unit) for pair, unit in zip(columns, rows.units, strict=True)]
+            S, ZZ = raw[0].S[:, :, 0], blockwise([cell.A.sum(axis=2) for cell in raw])
+        else:
+            products, q = gram([*centred.Z, *centred.X, centred.y]), len(centred.Z)
+            S, ZZ = products[q:, q:], products[:q, :q]
+        units = [len(unit.starts) for unit in rows.units]
+        fixed, random, turns = level_rotations(S, ZZ, units, blocks, covariances, len(rows.y))
+        coordinates = Coordinates(
+            centred.kept, centred.fixed @ fixed, centred.fixed @ centred.origin, centred.random @ random
         )
+        return Assembly(rows, covariances, coordinates, columns, turns, raw, residual)
 
-    def moments(self, residual: MakeMoments | None) -> Subjects | ResidualMoments:
-        """Moments in rotated coordinates; residual : makes those of the innermost level, None if R = I."""
-        moments: Subjects | ResidualMoments = self.cells[-1]
-        if residual is not None:
-            moments = residual(*self.columns).rotated(self.outside, self.inside)
-        return nested(moments, self.covariances, self.rows.units)
+    @cached_property
+    def cells(self) -> tuple[Subjects, ...]:
+        """Moments of each level's units for R = I, in the model's coordinates."""
+        raw = self.raw or [
+            independent(*pair, unit) for pair, unit in zip(self.columns, self.rows.units, strict=True)
+        ]
+        return tuple(cell.rotated(*turn) for cell, turn in zip(raw, self.turns, strict=True))
+
+    def moments(self) -> Moments:
+        """Moments in the model's coordinates."""
+        if self.residual is not None:
+            innermost = self.residual(*self.columns[-1]).rotated(*self.turns[-1])
+            return nested(innermost, self.covariances, self.rows.units)
+        assert self.raw is not None
+        if len(self.raw) == 1 and self.raw[0].A.shape[2] > FEW_SUBJECTS:
+            return grouped(self.raw[0]).rotated(*self.turns[0])
+        return nested(self.raw[-1].rotated(*self.turns[-1]), self.covariances, self.rows.units)
 
     def grid(self, R: WrittenOut) -> Grid | None:
         """The data summed by pattern of visits; None where they make no grid."""
         if len(self.covariances) > 1 or self.rows.weights is not None:
             return None
-        grid = grid_of(self.rows.units[-1], R.marks, R.matrices, *self.columns)
-        return None if grid is None else grid.rotated(self.outside, self.inside)
+        grid = grid_of(self.rows.units[-1], R.marks, R.matrices, *self.columns[-1])
+        return None if grid is None else grid.rotated(*self.turns[-1])
 
 
 def own_columns(covariances: Sequence[RandomCovariance]) -> list[slice]:
@@ -118,39 +139,27 @@ def nested(
 
 
 def level_rotations(
-    cells: Sequence[Subjects],
+    S: np.ndarray,
+    ZZ: np.ndarray,
+    units: Sequence[int],
     blocks: Sequence[RandomBlock],
     covariances: Sequence[RandomCovariance],
     n: int,
 ) -> tuple[np.ndarray, np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
     """Rotations of X, of all of Z, and for each level those of what stands above its own Z, and of that.
 
-    cells : moments of each level's units for R = I, outermost first; n : rows.
+    S : (p+1, p+1), [X y]'[X y]; ZZ : (q, q), Z'Z, of which the blocks of each level matter; units : of each
+    level, outermost first; n : rows.
     """
     own = own_columns(covariances)
-    mean_A = np.zeros((own[-1].stop, own[-1].stop))
-    for place, cell in zip(own, cells, strict=True):
-        mean_A[place, place] = cell.A.sum(axis=2) / cell.A.shape[2]
+    mean_A = np.zeros_like(ZZ)
+    for place, N in zip(own, units, strict=True):
+        mean_A[place, place] = ZZ[place, place] / N
     names = [name for block in blocks for name in block.names]
-    # S of the outermost level: [X y]'[X y].
-    fixed, random = rotations(
-        cells[0].S[:, :, 0], mean_A, [Block(block.columns, block.kind) for block in blocks], names, n
-    )
+    fixed, random = rotations(S, mean_A, [Block(block.columns, block.kind) for block in blocks], names, n)
     parts = [random[place, place] for place in own]
     outsides = [blockwise([*parts[:level][::-1], fixed]) for level in range(len(parts))]
     return fixed, random, list(zip(outsides, parts, strict=True))
-
-
-def assemble(
-    rows: Rows,
-    centred: Centred,
-    blocks: Sequence[RandomBlock],
-    covariances: Sequence[RandomCovariance],
-    residual: MakeMoments | None,
-) -> tuple[Subjects | ResidualMoments, tuple[Subjects, ...], Coordinates]:
-    """Moments in rotated coordinates, those of each level's units for R = I, and the way back."""
-    assembly = Assembly.of(rows, centred, blocks, covariances)
-    return assembly.moments(residual), assembly.cells, assembly.coordinates
 
 
 def linear_objective(model: Model) -> Objective:
@@ -160,15 +169,14 @@ def linear_objective(model: Model) -> Objective:
     """
     linear = [covariance.linear for covariance in model.covariances]
     if model.grid is not None:
-        return GridObjective(
-            linear[0], model.cells[0], model.n, True, model.grid.linear, lambda: model.moments
-        )
+        return GridObjective(linear[0], model.grid.linear, model.n, True, lambda: model.moments)
     moments = model.moments
     if model.structure is not None:
         R = model.structure.written_out
-        moments = assemble(
+        centred = centred_columns(model.rows, model.blocks)
+        moments = Assembly.of(
             model.rows,
-            centred_columns(model.rows, model.blocks),
+            centred,
             model.blocks,
             linear,
             lambda Z, XY: dense_moments(
@@ -178,7 +186,7 @@ def linear_objective(model: Model) -> Objective:
                 R.marks,
                 lambda phi, marks: R.matrices(phi, marks).without_second(),
             ),
-        )[0]
+        ).moments()
     if isinstance(moments, NestedMoments):
         moments = moments.with_levels(linear[1:])
     return objective_of(linear[0], moments, model.n, True)

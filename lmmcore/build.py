@@ -17,6 +17,7 @@ from lmmcore.formula.expressions import response
 from lmmcore.formula.parse import Formula, RandomTerm
 from lmmcore.grouping import Group, check_one_row_a_time, outermost_first, sort_order
 from lmmcore.model import Model, RandomBlock, Rows, Specification
+from lmmcore.moments.products import inner
 from lmmcore.moments.subjects import SortedRows
 
 # Nothing varies if this share of the squared response or less is left over by the fixed effects.
@@ -41,11 +42,12 @@ def build(spec: Specification, table: Table, fitted: np.ndarray | None = None) -
     for level, group in enumerate(groups):
         check_identified(rows, level, covariances[level].q, group.name)
     centred = centred_columns(rows, blocks)
-    check_variation(len(rows.y), len(centred.X), centred.y @ centred.y, rows.y @ rows.y, formula)
+    left, total = inner(centred.y, centred.y), inner(rows.y, rows.y)
+    check_variation(len(rows.y), len(centred.X), left, total, formula)
     structure = _structure(spec, table, rows, fitted)
     tries = [] if structure is None else structure.starts(centred.y)
-    assembly = Assembly.of(rows, centred, blocks, covariances)
     make = None if structure is None else structure.moments
+    assembly = Assembly.of(rows, centred, blocks, covariances, make)
     return Model(
         spec,
         table,
@@ -56,11 +58,11 @@ def build(spec: Specification, table: Table, fitted: np.ndarray | None = None) -
         covariances,
         rows,
         assembly.coordinates,
-        assembly.cells,
         structure,
         tries,
         None if structure is None else assembly.grid(structure.written_out),
-        lambda: assembly.moments(make),
+        lambda: assembly.cells,
+        assembly.moments,
     )
 
 
@@ -217,7 +219,7 @@ def _units(codes: Sequence[np.ndarray], times: np.ndarray | None) -> tuple[Sorte
         change = values[1:] != values[:-1]
         if result:
             change = change | (np.diff(result[-1].subject) > 0)
-        starts = np.flatnonzero(np.concatenate([[True], change]))
+        starts = np.concatenate([[0], np.flatnonzero(change) + 1])
         outer = result[-1].subject[starts] if result else None
         result.append(SortedRows(times, None, starts, outer, n))
     return tuple(result)

@@ -182,8 +182,10 @@ def finite(name: str, values: np.ndarray, before: int = 0) -> tuple[np.ndarray, 
 
     before : rows of the data that come before these.
     """
-    if np.isfinite(values).all():
-        return values, None
+    # A sum is finite only if all are; it need not be, of huge ones.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(values.sum()) or np.isfinite(values).all():
+            return values, None
     infinite = np.flatnonzero(np.isinf(values))
     if len(infinite):
         raise DataError(

@@ -66,13 +66,15 @@ def sort_order(groups: Sequence[Group], times: np.ndarray | None) -> np.ndarray 
 
 def _sorted(keys: Sequence[np.ndarray]) -> bool:
     """Whether the rows are in the order of the first key, equal ones of the second, and so on."""
-    tied: np.ndarray | bool = True
+    tied: np.ndarray | None = None
     for place, key in enumerate(keys, start=1):
         before, after = key[:-1], key[1:]
-        if np.any(tied & (before > after)):
+        falls = before > after
+        if np.any(falls if tied is None else tied & falls):
             return False
         if place < len(keys):
-            tied = tied & (before == after)
+            same = before == after
+            tied = same if tied is None else tied & same
     return True
 
 

@@ -18,6 +18,7 @@ from lmmcore.formula.parse import Formula, RandomTerm
 from lmmcore.grouping import Group
 from lmmcore.likelihood.coordinates import Coordinates
 from lmmcore.moments.grid import Grid
+from lmmcore.moments.patterns import Patterns
 from lmmcore.moments.subjects import SortedRows, Subjects
 
 
@@ -87,9 +88,9 @@ class Model:
     """A specification bound to data, ready for the likelihood.
 
     groups : grouping factors, outermost first; random : the random terms, in that order; covariances :
-    structure of Psi of each level; cells : moments of each level's units as if rows were independent;
-    structure : the residual structure, bound; tries : values of its parameters to start from; grid : the data
-    summed by pattern of visits, where there is a residual structure and a grid; make_moments : see moments.
+    structure of Psi of each level; structure : the residual structure, bound; tries : values of its
+    parameters to start from; grid : the data summed by pattern of visits, where there is a residual structure
+    and a grid; make_cells, make_moments : see cells and moments.
     """
 
     spec: Specification
@@ -101,14 +102,19 @@ class Model:
     covariances: tuple[RandomCovariance, ...]
     rows: Rows
     coordinates: Coordinates
-    cells: tuple[Subjects, ...]
     structure: BoundResidual | None
     tries: list[np.ndarray]
     grid: Grid | None
-    make_moments: Callable[[], Subjects | ResidualMoments]
+    make_cells: Callable[[], tuple[Subjects, ...]]
+    make_moments: Callable[[], Subjects | Patterns | ResidualMoments]
 
     @cached_property
-    def moments(self) -> Subjects | ResidualMoments:
+    def cells(self) -> tuple[Subjects, ...]:
+        """Moments of each level's units as if rows were independent, made when they are needed."""
+        return self.make_cells()
+
+    @cached_property
+    def moments(self) -> Subjects | Patterns | ResidualMoments:
         """The moments of the likelihood, made when they are needed: on a grid they seldom are."""
         return self.make_moments()
 

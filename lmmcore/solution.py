@@ -13,9 +13,9 @@ from lmmcore.likelihood.estimate import estimate, starting_points
 from lmmcore.likelihood.grid import GridObjective
 from lmmcore.likelihood.nested import NestedMoments
 from lmmcore.likelihood.newton import Optimum
-from lmmcore.likelihood.objective import Moments, Objective
+from lmmcore.likelihood.objective import Objective
 from lmmcore.model import Model
-from lmmcore.moments.patterns import Patterns, grouped
+from lmmcore.moments.patterns import Patterns
 from lmmcore.moments.subjects import Subjects, blockwise
 
 # A variance or determinant below this part of its scale is a zero.
@@ -146,12 +146,8 @@ def _objective(model: Model) -> Objective:
     """The deviance in the cheapest form that the data allow."""
     covariance, reml = model.covariances[0], model.spec.reml
     if model.grid is not None:
-        cells = model.cells[0]
-        return GridObjective(covariance, cells, model.n, reml, model.grid, lambda: model.moments)
-    moments: Moments = model.moments
-    if isinstance(moments, Subjects) and model.blocks:
-        moments = grouped(moments)
-    return objective_of(covariance, moments, model.n, reml)
+        return GridObjective(covariance, model.grid, model.n, reml, lambda: model.moments)
+    return objective_of(covariance, model.moments, model.n, reml)
 
 
 def _from(near: Solution, objective: Objective, model: Model) -> np.ndarray:

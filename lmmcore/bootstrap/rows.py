@@ -124,16 +124,16 @@ def _bound(model: Model, rows: Rows, structure: BoundResidual | None) -> Model:
     centred = centred_columns(rows, model.blocks)
     if centred.kept != model.coordinates.kept:
         raise FitError("The rows drawn do not determine all fixed effects.")
-    assembly = Assembly.of(rows, centred, model.blocks, model.covariances)
     make = None if structure is None else structure.moments
+    assembly = Assembly.of(rows, centred, model.blocks, model.covariances, make)
     return replace(
         model,
         rows=rows,
         coordinates=assembly.coordinates,
-        cells=assembly.cells,
         structure=structure,
         grid=None if structure is None else assembly.grid(structure.written_out),
-        make_moments=lambda: assembly.moments(make),
+        make_cells=lambda: assembly.cells,
+        make_moments=assembly.moments,
     )
 
 

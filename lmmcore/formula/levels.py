@@ -168,7 +168,7 @@ def _encoded_integers(series: nw.Series[Any], boolean: bool) -> tuple[np.ndarray
     if len(values) and int(values.max()) - lowest > 4 * len(values) + 1000:
         distinct, codes = np.unique(values, return_inverse=True)
     else:
-        codes, distinct = values.astype(np.int64) - lowest, None
+        codes, distinct = np.subtract(values, lowest, dtype=np.int64), None
     if absent is not None:
         codes = np.where(absent, -1, codes)
     codes, present = compact(codes)

@@ -34,6 +34,7 @@ from lmmcore.inference.reduced import Reduction, reductions, refitted
 from lmmcore.inference.spectral import null_statistics, spectra
 from lmmcore.likelihood.nested import NestedMoments
 from lmmcore.model import Model, RandomBlock
+from lmmcore.moments.patterns import Patterns
 from lmmcore.moments.subjects import Subjects
 from lmmcore.solution import Solution
 
@@ -175,7 +176,7 @@ def _cells(model: Model, level: int, null: Solution) -> Subjects:
     for _ in range(level):
         assert isinstance(below, NestedMoments)
         below = below.below
-    assert not isinstance(below, Subjects)
+    assert not isinstance(below, Subjects | Patterns)
     inside = sum(covariance.size for covariance in model.covariances[level + 1 :])
     phi = null.optimum.evaluation.theta[null.optimum.objective.residual]
     return below.at(np.concatenate([np.zeros(inside), phi]))

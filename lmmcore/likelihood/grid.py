@@ -37,17 +37,14 @@ class GridValue(Value):
 
 @dataclass(frozen=True)
 class GridObjective(Objective):
-    """An objective that is evaluated on a grid.
+    """An objective that is evaluated on a grid; make_moments : those of every subject, if somebody asks."""
 
-    moments : those of R = I; make_moments : those of every subject, made if somebody asks for them.
-    """
-
-    grid: Grid
+    moments: Grid  # type: ignore[assignment]
     make_moments: Callable[[], Moments]
 
     def given(self, phi: np.ndarray) -> Objective:
         """The objective at fixed parameters of the residual structure; it takes the same theta."""
-        return Objective(self.covariance, self.grid.at(phi), self.n, self.reml)
+        return Objective(self.covariance, self.moments.at(phi), self.n, self.reml)
 
     def full(self) -> Objective:
         """The same objective by the moments of every subject."""
@@ -63,7 +60,7 @@ class GridObjective(Objective):
 
     def value(self, theta: np.ndarray) -> GridValue | None:
         """The deviance alone; None where V is numerically singular."""
-        grid, split = self.grid, self.split
+        grid, split = self.moments, self.split
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             R = grid.matrices(theta[split:])
             ZL = grid.Z @ self.covariance.factor(theta[:split])
@@ -92,7 +89,7 @@ class GridObjective(Objective):
 
     def grid_slopes(self, theta: np.ndarray, value: GridValue, W: np.ndarray) -> Slopes:
         """Derivatives of log|V| + <W, G> for a fixed W : (p+1, p+1)."""
-        grid, G, split = self.grid, value.inverse, self.split
+        grid, G, split = self.moments, value.inverse, self.split
         P, J, _, r, _ = grid.products.shape
         by_psi = grid.Z @ self.covariance.first(self.covariance.factor(theta[:split])) @ grid.Z.T
         V1 = np.concatenate([by_psi, value.matrices.first[:, 0]]).reshape(-1, J * J)

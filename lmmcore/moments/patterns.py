@@ -6,16 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmmcore.moments.subjects import Subjects
+from lmmcore.moments.subjects import Subjects, blockwise, turned
 
 # Subjects are grouped by equal A when that at least divides their number by this.
 WORTH_GROUPING = 4
 # Subjects among which a repetition is looked for first.
 PROBED = 256
-# Entries of A that differ by less, relative to the largest, are sums of the same terms in another order.
-ROUNDING = 1e-13
-# Irrational, so that different A hardly ever have the same key.
+# Irrational, so that different A hardly ever have the same key; and a second one to check.
 HASH = np.pi / 4
+OTHER_HASH = np.e / 3
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,16 @@ class Patterns:
     S: np.ndarray
     log_r: float
     counts: np.ndarray
+
+    def rotated(self, fixed: np.ndarray, random: np.ndarray) -> Patterns:
+        """Moments of [Z random, X fixed, y] for fixed : (p, p), random : (q, q)."""
+        q, _, P, r, _ = self.T.shape
+        full = blockwise([fixed, np.eye(1)])
+        both = np.kron(random, full)
+        T = self.T.transpose(2, 0, 3, 1, 4).reshape(P, q * r, q * r)
+        T = (both.T @ T @ both).reshape(P, q, r, q, r).transpose(1, 3, 0, 2, 4)
+        A, S = turned(self.A, random, random), turned(self.S, full, full)
+        return Patterns(np.ascontiguousarray(A), np.ascontiguousarray(T), S, self.log_r, self.counts)
 
     def quadratic(self, H: np.ndarray) -> np.ndarray:
         """sum_i B_i H_i B_i' : (r, r) for H : (q, q, P)."""
@@ -75,32 +84,70 @@ class PatternProjection:
 def grouped(subjects: Subjects) -> Subjects | Patterns:
     """Subjects with equal A as patterns, where that pays."""
     q, _, N = subjects.A.shape
-    r = len(subjects.B)
-    # A linear combination is a hash, equal for equal A because it is made entry by entry (a matrix product
-    # may add in another order near the end of an array); equality, but for rounding, is checked then.
-    key = np.zeros(N)
-    for place, entry in enumerate(((a, b) for a in range(q) for b in range(a + 1)), start=1):
-        key += HASH**place * subjects.A[entry]
+    if not q:
+        return subjects
+    entries = [subjects.A[a, b] for a in range(q) for b in range(a + 1)]
+    key = _hash(entries, HASH)
     if N > PROBED and len(np.unique(key[:PROBED])) == PROBED:  # irregular times: no two are alike
         return subjects
-    keys = np.unique(key)
+    keys, pattern = np.unique(key, return_inverse=True)
     P = len(keys)
     if P * WORTH_GROUPING > N:
         return subjects
-    pattern = np.searchsorted(keys, key).astype(np.int32)
     member = np.empty(P, dtype=np.intp)
     member[pattern] = np.arange(N)  # one of each
-    same = subjects.A[:, :, member][:, :, pattern]
-    if np.abs(same - subjects.A).max() > ROUNDING * np.abs(subjects.A).max():
+    again = _hash(entries, OTHER_HASH)
+    if np.any(again[member][pattern] != again):
         return subjects
-    order = np.argsort(pattern.astype(np.int16) if P < 2**15 else pattern, kind="stable")
-    counts = np.bincount(pattern, minlength=P)
-    flat = subjects.B.reshape(r * q, N)[:, order]
-    T = np.empty((P, r * q, r * q))
-    for index, (end, count) in enumerate(zip(np.cumsum(counts), counts, strict=True)):
-        members = flat[:, end - count : end]
-        T[index] = members @ members.T
-    T = np.ascontiguousarray(T.reshape(P, r, q, r, q).transpose(2, 4, 0, 1, 3))
-    return Patterns(
-        np.ascontiguousarray(subjects.A[:, :, member]), T, subjects.S, subjects.log_r, counts.astype(float)
-    )
+    A, counts = np.ascontiguousarray(subjects.A[:, :, member]), np.bincount(pattern, minlength=P)
+    T = _sums_of_products(subjects, A, pattern, counts.astype(float))
+    return Patterns(A, T, subjects.S, subjects.log_r, counts.astype(float))
+
+
+def _hash(entries: list[np.ndarray], base: float) -> np.ndarray:
+    """A linear combination : (N,), equal for equal entries because it is made entry by entry.
+
+    (A matrix product may add in another order near the end of an array.)
+    """
+    key = base * entries[0]
+    for place, entry in enumerate(entries[1:], start=2):
+        key += base**place * entry
+    return key
+
+
+def _sums_of_products(
+    subjects: Subjects, A: np.ndarray, pattern: np.ndarray, counts: np.ndarray
+) -> np.ndarray:
+    """T : (q, q, P, r, r) of Patterns; A : (q, q, P); pattern : (N,)."""
+    (r, q, N), P = subjects.B.shape, len(counts)
+    inside = _columns_of_Z(subjects)
+    others = [x for x in range(r) if x not in inside]
+    # Per pattern, sums of B_x and of its products, for the columns x that are not Z's.
+    flat = subjects.B[others].reshape(len(others) * q, N)
+    sums = np.array([np.bincount(pattern, row, P) for row in flat]).reshape(len(others), q, P)
+    products = np.empty((len(flat), len(flat), P))
+    for i, row in enumerate(flat):
+        for j in range(i + 1):
+            products[i, j] = products[j, i] = np.bincount(pattern, row * flat[j], P)
+    T = np.empty((q, q, P, r, r))
+    left, right = np.array(others)[:, None], np.array(others)
+    if inside:
+        places = np.array(list(inside))
+        known = A[list(inside.values())]
+        T[..., places[:, None], places] = np.einsum("xap,ybp,p->abpxy", known, known, counts)
+        mixed = np.einsum("xap,ybp->abpxy", known, sums)
+        T[..., places[:, None], right] = mixed
+        T[..., left, places] = mixed.transpose(1, 0, 2, 4, 3)
+    outside = products.reshape(len(others), q, len(others), q, P).transpose(1, 3, 4, 0, 2)
+    T[..., left, right] = outside
+    return T
+
+
+def _columns_of_Z(subjects: Subjects) -> dict[int, int]:
+    """Columns x of X that are columns c of Z: their B_x is row c of A, for every subject."""
+    found = {}
+    for x, B in enumerate(subjects.B[:-1]):
+        for c, A in enumerate(subjects.A):
+            if np.array_equal(B[:, :PROBED], A[:, :PROBED]) and np.array_equal(B, A):
+                found[x] = c
+    return found

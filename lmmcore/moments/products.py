@@ -72,11 +72,14 @@ def inner(left: np.ndarray, right: np.ndarray) -> float:
 
 
 def gram(columns: Sequence[np.ndarray]) -> np.ndarray:
-    """All inner products of columns (n,) : (k, k), each made once."""
-    total = np.zeros((len(columns), len(columns)))
+    """All inner products of columns (n,) : (k, k), those of a column that occurs twice made once."""
+    distinct = {id(column): column for column in columns}
+    total = np.zeros((len(distinct), len(distinct)))
     for part in row_parts(len(columns[0])):
-        total += _symmetric([column[part] for column in columns], inner)
-    return total
+        total += _symmetric([column[part] for column in distinct.values()], inner)
+    place = {key: index for index, key in enumerate(distinct)}
+    at = [place[id(column)] for column in columns]
+    return total[np.ix_(at, at)]
 
 
 def _symmetric(columns: Sequence[np.ndarray], of: Callable[[np.ndarray, np.ndarray], float]) -> np.ndarray:
@@ -89,15 +92,17 @@ def _symmetric(columns: Sequence[np.ndarray], of: Callable[[np.ndarray, np.ndarr
 
 def residuals(y: np.ndarray, coefficients: np.ndarray, columns: Sequence[np.ndarray]) -> np.ndarray:
     """y - sum of coefficient * column : (n,)."""
-    left = np.array(y)
+    left = np.empty_like(y)
     scratch = np.empty(min(ROWS, len(y)))
     for part in row_parts(len(y)):
-        rest = left[part]
+        rest, source = left[part], y[part]
         for coefficient, column in zip(coefficients, columns, strict=True):
-            if is_one(column):
-                rest -= coefficient
-            else:
-                rest -= np.multiply(column[part], coefficient, out=scratch[: len(rest)])
+            made = coefficient
+            if not is_one(column):
+                made = np.multiply(column[part], coefficient, out=scratch[: len(rest)])
+            source = np.subtract(source, made, out=rest)
+        if source is not rest:
+            rest[:] = source
     return left
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from lmmcore.grouping import Group
 from lmmcore.likelihood.blocks import BLOCK
 from lmmcore.likelihood.coordinates import Coordinates
 from lmmcore.model import Model, Rows, Specification
+from lmmcore.moments.patterns import grouped
 from lmmcore.moments.subjects import SortedRows, Subjects, blockwise, turned
 from lmmcore.streaming.accumulate import Accumulated, Columns, Level, accumulate
 from lmmcore.streaming.choice import group_columns
@@ -57,10 +57,9 @@ def build_streamed(spec: Specification, path: Path) -> Model:
     settled = settle(levels[0].cells.S[:, :, 0], shift)
     S = turned(levels[0].cells.S, settled.turn, settled.turn)
     check_variation(n, len(settled.kept), float(S[-1, -1, 0]), settled.total, spec.formula)
-    outermost, *inner = [level.cells for level in levels]
-    fixed_turn, random_turn, turns = level_rotations(
-        [replace(outermost, S=S), *inner], blocks, covariances, n
-    )
+    ZZ = blockwise([level.cells.A.sum(axis=2) for level in levels])
+    units = [len(level.rows) for level in levels]
+    fixed_turn, random_turn, turns = level_rotations(S[:, :, 0], ZZ, units, blocks, covariances, n)
     cells = tuple(
         _turned(level.cells, settled.turn, *turn) for level, turn in zip(levels, turns, strict=True)
     )
@@ -75,11 +74,11 @@ def build_streamed(spec: Specification, path: Path) -> Model:
         covariances,
         rows,
         Coordinates(settled.kept, shifted @ fixed_turn, shifted @ settled.origin, shift.random @ random_turn),
-        cells,
         None,
         [],
         None,
-        lambda: nested(cells[-1], covariances, rows.units),
+        lambda: cells,
+        lambda: grouped(cells[0]) if len(cells) == 1 else nested(cells[-1], covariances, rows.units),
     )
 
 

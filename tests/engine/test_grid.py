@@ -52,7 +52,7 @@ def test_same_deviance_and_derivatives(formula, residual, variance, method):
     reml = method == "REML"
     ordinary = Objective(model.covariances[0], model.moments, model.n, reml)
     grid = GridObjective(
-        model.covariances[0], model.cells[0], model.n, reml, model.grid, lambda: model.moments
+        model.covariances[0], model.grid, model.n, reml, lambda: model.moments
     )
     size = grid.split + len(model.structure.independence)
     rng = np.random.default_rng(5)
@@ -86,7 +86,7 @@ def _with_v(formula, residual, method, frame, variance):
 def test_a_singular_covariance_is_no_value():
     model = bound("y ~ t", lmm.Exponential("t", subject="id"), "ML", panel())
     grid = GridObjective(
-        model.covariances[0], model.cells[0], model.n, False, model.grid, lambda: model.moments
+        model.covariances[0], model.grid, model.n, False, lambda: model.moments
     )
     assert grid.value(np.array([90.0])) is None
 
