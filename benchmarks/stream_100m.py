@@ -2,7 +2,8 @@
 
 Makes files of subjects x rows with a random intercept and slope (in a temporary folder, or in --folder,
 where they are kept and used again: 10 million subjects x 10 take 1.7 GB), then measures each side in a
-process of its own, in turns: the sum of every column by polars, and lmmcore.fit with the rows streamed.
+process of its own, in turns: the sum of every column by polars, and lmmcore.fit with the rows streamed, by
+all processors and by one thread.
 Times are medians of --repeats runs; memory is the peak resident set. Only the default sizes are written to
 the page.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.page import duration, made_by, table, write_section
+from benchmarks.race import ONE_THREAD
 
 FORMULA = "y ~ t + (t | id)"
 PART = 100_000  # subjects made at once
@@ -65,9 +68,12 @@ def fitted(path: Path) -> dict[str, object]:
     return {"rows": fit.nobs, "subjects": fit.groups["id"], "log-likelihood": fit.loglik, **fit.beta}
 
 
-SIDES = {"polars": summed, "lmmcore": fitted}
+SIDES = {"polars": summed, "lmmcore": fitted, "one thread": fitted}
 SIZES = [1_000_000, 10_000_000]
-HEAD = ("rows", "file", "fit", "polars' sums", "ratio (aim: 10)", "peak (aim: 4,096 MB)", "log-likelihood")
+HEAD = (
+    *("rows", "file", "fit", "on one thread", "polars' sums"),
+    *("ratio (aim: 10)", "peak (aim: 4,096 MB)", "log-likelihood"),
+)
 
 
 def measure(side: str, path: Path) -> None:
@@ -82,7 +88,8 @@ def measure(side: str, path: Path) -> None:
 def in_own_process(side: str, path: Path) -> dict[str, Any]:
     """Seconds and peak memory of a side, and what it found."""
     command = [sys.executable, "-m", "benchmarks.stream_100m", "--measure", side, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = os.environ | (ONE_THREAD if side == "one thread" else {})
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         sys.exit(done.stderr)
     return json.loads(done.stdout)
@@ -100,6 +107,7 @@ def row(path: Path, repeats: int) -> list[str]:
         f"{last['rows']:,}",
         f"{path.stat().st_size / 2**20:,.0f} MB",
         duration(seconds["lmmcore"]),
+        duration(seconds["one thread"]),
         duration(seconds["polars"]),
         f"{seconds['lmmcore'] / seconds['polars']:.1f}",
         f"{max(run['peak_mb'] for run in runs['lmmcore']):,.0f} MB",

@@ -32,7 +32,7 @@ tasks <- list(
     mmrm = fitting(function(d) nlme::gls(
       y ~ visit, correlation = nlme::corSymm(form = ~ as.integer(visit) | id),
       weights = nlme::varIdent(form = ~ 1 | visit), data = d,
-      control = nlme::glsControl(maxIter = 200, msMaxIter = 500, returnObject = TRUE)
+      control = nlme::glsControl(opt = "optim", maxIter = 200, msMaxIter = 500, returnObject = TRUE)
     ))
   ),
   glmmTMB = list(

@@ -17,7 +17,7 @@ from lmmcore.likelihood.objective import Evaluation, Objective, lambda_columns
 
 MAX_EVALUATIONS = 200
 TOLERANCE = 1e-16  # of the decrement, in units of deviance: 1e-8 standard errors of every estimate
-QUADRATIC = 1e-8  # a step with a decrement below this ends there: its square is what is left
+GOOD = 1e-8  # below this a step ends the search if the decrements fall quadratically: a square is left
 NEAR = 1e-4  # directional derivative below which a step is taken whatever the deviance says
 CLOSE = 0.05  # deviance within which a search has come to an optimum that is known
 NOISE = 1e-12  # relative rounding noise of the deviance
@@ -61,10 +61,12 @@ def minimise(objective: Objective, start: np.ndarray, known: Sequence[Optimum] =
     evaluation = objective.evaluate(theta)
     if evaluation is None:
         return None
-    evaluations = 1
+    evaluations, decrement = 1, np.inf
     while len(theta):
+        previous = decrement
         step, decrement = newton_step(evaluation.gradient, evaluation.hessian)
-        if decrement < TOLERANCE or evaluations >= MAX_EVALUATIONS:
+        stalls = decrement < GOOD and decrement > previous / 4  # rounding noise is left
+        if decrement < TOLERANCE or stalls or evaluations >= MAX_EVALUATIONS:
             break
         slope = float(evaluation.gradient @ step)
         turned, theta = objective.repivoted(evaluation.theta + step)
@@ -82,7 +84,8 @@ def minimise(objective: Objective, start: np.ndarray, known: Sequence[Optimum] =
         if further is None:
             break
         objective, evaluation = turned, further
-        if decrement < QUADRATIC:  # nobody may ever ask for the derivatives there
+        # Towards a variance of zero the fall can be slower. Nobody may ever ask for the last derivatives.
+        if decrement < GOOD and decrement < previous**1.5 < np.inf:
             break
         for optimum in known:
             if _same_valley(objective, evaluation, optimum):

@@ -13,6 +13,7 @@ import numpy as np
 from lmmcore.data import Column, Factor, Table, complete_rows, finite, read
 from lmmcore.errors import DataError
 from lmmcore.model import Specification
+from lmmcore.streaming.ahead import ahead, allowed_threads
 from lmmcore.streaming.choice import categories_by_formula, grouping_columns, needed_columns
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Source:
     def batches(self) -> Iterator[Batch]:
         """All rows, in the order of the file."""
         before = 0
-        for frame in self._frames(BATCH):
+        for frame in ahead(self._frames(BATCH)):
             yield self._batch(frame, before)
             before += len(frame)
 
@@ -88,7 +89,8 @@ class Source:
         columns = list(dict.fromkeys([*self.variables, *self.grouping]))
         # Left to itself the reader keeps all of the file that it has read.
         file = pq.ParquetFile(self.path, pre_buffer=False, buffer_size=READ)
-        for batch in file.iter_batches(size, row_groups=row_groups, columns=columns):
+        several = allowed_threads() > 1
+        for batch in file.iter_batches(size, row_groups=row_groups, columns=columns, use_threads=several):
             frame = pl.from_arrow(batch)
             assert isinstance(frame, pl.DataFrame)
             coded = [name for name in columns if frame.schema[name] in (pl.Categorical, pl.Enum)]

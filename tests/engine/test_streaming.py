@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import polars as pl
 import pytest
@@ -10,6 +12,7 @@ import lmmcore as lmm
 from lmmcore.formula.parse import parse
 from lmmcore.model import Specification
 from lmmcore.streaming import choice, source, sums
+from lmmcore.streaming.ahead import ahead, allowed_threads
 from lmmcore.streaming.rows import Absent
 from lmmcore.streaming.source import Source
 
@@ -225,3 +228,40 @@ def test_memory_does_not_hold_the_file(tmp_path):
     for _ in Source(tmp_path / "rows.parquet", ["t", "y"], ["id"], {}, n).batches():
         most = max(most, pa.total_allocated_bytes())
     assert most < 20e6
+
+
+def parts(asked, of=4):
+    for number in range(of):
+        asked[number].set()
+        yield number
+    raise OSError("the file ends early")
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_parts_read_ahead_keep_their_order_and_their_errors(monkeypatch, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    asked, seen = [threading.Event() for _ in range(4)], []
+    with pytest.raises(OSError, match="ends early"):
+        seen.extend(ahead(parts(asked)))
+    assert seen == [0, 1, 2, 3] and all(event.is_set() for event in asked)
+
+
+@pytest.mark.skipif(allowed_threads() < 2, reason="there is one processor, or OMP_NUM_THREADS is 1")
+def test_the_next_part_is_read_while_this_one_is_in_use(monkeypatch):
+    asked = [threading.Event() for _ in range(4)]
+    coming = ahead(parts(asked))
+    assert next(coming) == 0
+    assert asked[1].wait(timeout=30)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    alone = [threading.Event() for _ in range(4)]
+    assert next(ahead(parts(alone))) == 0
+    assert not alone[1].wait(timeout=0.1)
+
+
+def test_threads_change_no_byte(streamed, monkeypatch):
+    written = set()
+    for threads in ("1", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        fit = streamed("y ~ t * arm + (t | id)", trial())
+        written.add(repr((fit.loglik, fit.beta, fit.se)))
+    assert len(written) == 1
