@@ -1,8 +1,13 @@
 """Fixtures shared by all tests."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Threads of the linear algebra wait for each other at every small matrix, and longer where others run too.
+# NumPy reads this when it is imported; tests about threads set their own.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -29,11 +29,19 @@ tasks <- list(
     intercept_car1 = fitting(function(d) nlme::lme(
       y ~ t, random = ~ 1 | id, correlation = nlme::corCAR1(form = ~ t | id), data = d, control = patient()
     )),
-    mmrm = fitting(function(d) nlme::gls(
-      y ~ visit, correlation = nlme::corSymm(form = ~ as.integer(visit) | id),
-      weights = nlme::varIdent(form = ~ 1 | visit), data = d,
-      control = nlme::glsControl(opt = "optim", maxIter = 200, msMaxIter = 500, returnObject = TRUE)
-    ))
+    mmrm = fitting(function(d) {
+      # From no correlation gls stops short of convergence: it starts from the covariances of each pair of visits.
+      wide <- tapply(resid(lm(y ~ visit, d)), list(d$id, d$visit), c)
+      V <- cov(wide, use = "pairwise.complete.obs")
+      e <- eigen(cov2cor(V), symmetric = TRUE)
+      R <- cov2cor(e$vectors %*% diag(pmax(e$values, 0.01)) %*% t(e$vectors))
+      sd <- setNames(sqrt(diag(V))[-1] / sqrt(V[1, 1]), colnames(V)[-1])
+      nlme::gls(
+        y ~ visit, correlation = nlme::corSymm(R[lower.tri(R)], form = ~ as.integer(visit) | id),
+        weights = nlme::varIdent(sd, form = ~ 1 | visit), data = d,
+        control = nlme::glsControl(opt = "optim", maxIter = 200, msMaxIter = 500)
+      )
+    })
   ),
   glmmTMB = list(
     slope = fitting(function(d) glmmTMB::glmmTMB(slope, d, REML = TRUE)),
