@@ -57,32 +57,34 @@ def starting_points(objective: Objective, correlations: Sequence[np.ndarray]) ->
     random = any(level.q for level in objective.levels)
     scales = SCALES if random else (1.0,)
 
-    def start(given: Objective, z: np.ndarray, scale: float = 1.0) -> np.ndarray:
-        psis = starting_psis(objective.levels, given.moments, z, objective.n, objective.reml)
-        return objective.theta([scale * psi for psi in psis], z)
-
-    def tried(z: np.ndarray, scale: float = 1.0) -> tuple[np.ndarray, float]:
-        """theta and the deviance there, infinite where it does not exist."""
+    def at(z: np.ndarray, shares: Sequence[float]) -> list[tuple[np.ndarray, float]]:
+        """theta with these shares of the moment estimate of Psi, and the deviance there, infinite if none."""
         given = objective.given(z)
-        theta = start(given, z, scale)
-        value = given.value(theta)
-        return theta, np.inf if value is None else value.deviance
+        psis = starting_psis(objective.levels, given.moments, z, objective.n, objective.reml)
+        found = []
+        for share in shares:
+            theta = objective.theta([share * psi for psi in psis], z)
+            value = given.value(theta)
+            found.append((theta, np.inf if value is None else value.deviance))
+        return found
 
     if not correlations:
-        none = np.empty(0)
-        return [start(objective, none, scale) for scale in (scales if objective.n <= FEW_ROWS else (1.0,))]
+        psis = starting_psis(objective.levels, objective.moments, np.empty(0), objective.n, objective.reml)
+        shares = scales if objective.n <= FEW_ROWS else (1.0,)
+        return [objective.theta([share * psi for psi in psis], np.empty(0)) for share in shares]
     if objective.n <= 2 * FEW_ROWS:
-        return _lowest([tried(z, scale) for scale in scales for z in correlations])
-    found = [tried(z) for z in correlations]
+        by_share = zip(*(at(z, scales) for z in correlations), strict=True)
+        return _lowest([start for starts in by_share for start in starts])
     # Serial correlation and random effects explain the same covariance: each account may have its optimum.
     if random and objective.n > SOME_ROWS and len(correlations[0]) == 1:
-        valleys = _local_minima(correlations, [deviance for _, deviance in found])
-        return [start(objective.given(z), z) for z in valleys]
-    starts = _lowest(found)[:1]
+        found = [at(z, SCALES[:2]) for z in correlations]
+        valleys = [starts[place] for starts in zip(*found, strict=True) for place in _local_minima(starts)]
+        return _lowest(valleys)
+    starts = _lowest([at(z, (1.0,))[0] for z in correlations])[:1]
     if random:
-        starts += _lowest([tried(z, 1 / 25) for z in correlations[-2:]])[:1]
+        starts += _lowest([at(z, SCALES[1:2])[0] for z in correlations[-2:]])[:1]
         if objective.n <= SOME_ROWS:
-            starts += _lowest([tried(correlations[0], 50.0)])
+            starts += _lowest(at(correlations[0], SCALES[2:]))
     return starts
 
 
@@ -92,21 +94,11 @@ def _lowest(starts: Sequence[tuple[np.ndarray, float]]) -> list[np.ndarray]:
     return [theta for theta, _ in sorted(finite, key=lambda start: start[1])]
 
 
-def _local_minima(points: Sequence[np.ndarray], values: Sequence[float]) -> list[np.ndarray]:
-    """Minima of values at points : (1,), in order, by parabolas through neighbours; lowest first."""
-    z = np.array([point[0] for point in points])
-    v = np.concatenate([[np.inf], values, [np.inf]])  # v[i + 1] belongs to z[i]
-    lowest = np.flatnonzero((v[1:-1] <= v[:-2]) & (v[1:-1] <= v[2:]) & np.isfinite(v[1:-1]))
-    found = []
-    for i in sorted(lowest.tolist(), key=lambda place: v[place + 1]):
-        best = z[i]
-        if np.isfinite(v[i]) and np.isfinite(v[i + 2]):
-            left, right = z[i] - z[i - 1], z[i + 1] - z[i]
-            fall, rise = v[i + 1] - v[i], v[i + 2] - v[i + 1]
-            bend = rise / right - fall / left
-            best -= (rise * left / right + fall * right / left) / (2 * bend) if bend > 0 else 0.0
-        found.append(np.array([best]))
-    return found
+def _local_minima(starts: Sequence[tuple[np.ndarray, float]]) -> list[int]:
+    """Places of the starts whose deviance is finite and no higher than that of their neighbours."""
+    v = np.array([np.inf, *(deviance for _, deviance in starts), np.inf])
+    lowest = (v[1:-1] <= v[:-2]) & (v[1:-1] <= v[2:]) & np.isfinite(v[1:-1])
+    return [int(place) for place in np.flatnonzero(lowest)]
 
 
 def _settle(optimum: Optimum) -> Optimum:

@@ -20,6 +20,7 @@ TOLERANCE = 1e-16  # of the decrement, in units of deviance: 1e-8 standard error
 GOOD = 1e-8  # below this a step ends the search if the decrements fall quadratically: a square is left
 NEAR = 1e-4  # directional derivative below which a step is taken whatever the deviance says
 CLOSE = 0.05  # deviance within which a search has come to an optimum that is known
+ALIKE = 0.5  # or beyond: the least ratio of what its quadratic approximation makes equal
 NOISE = 1e-12  # relative rounding noise of the deviance
 EIGENVALUE_FLOOR = 1e-6
 
@@ -94,7 +95,7 @@ def minimise(objective: Objective, start: np.ndarray, known: Sequence[Optimum] =
 
 
 def _same_valley(objective: Objective, evaluation: Evaluation, optimum: Optimum) -> bool:
-    """Whether an optimum's quadratic approximation holds here: the point is as near as its deviance says."""
+    """Whether an optimum's quadratic approximation holds here: nothing can stand between the two."""
     if objective.levels != optimum.objective.levels:  # other pivots
         return False
     there = optimum.evaluation
@@ -102,11 +103,14 @@ def _same_valley(objective: Objective, evaluation: Evaluation, optimum: Optimum)
     for column in lambda_columns(objective):  # Lambda's columns have no sign
         if evaluation.theta[column] @ there.theta[column] < 0:
             away[column] = evaluation.theta[column] + there.theta[column]
-    return (
-        abs(evaluation.deviance - optimum.deviance) < CLOSE
-        and abs(float(away @ there.hessian @ away)) < CLOSE
-        and abs(float(away @ evaluation.hessian @ away)) < CLOSE
-    )
+    # Along the way between them: the rise of the deviance, the slope here, the curvature at both ends.
+    rise = evaluation.deviance - optimum.deviance
+    slope = float(evaluation.gradient @ away)
+    ends = float(away @ there.hessian @ away), float(away @ evaluation.hessian @ away)
+    if max(abs(rise), *map(abs, ends)) < CLOSE:
+        return True
+    alike = [part / max(ends) for part in (2 * rise, slope, *ends)]
+    return min(alike) > ALIKE and np.linalg.eigvalsh(evaluation.hessian)[0] > 0
 
 
 def _falls(evaluation: Evaluation, deviance: float, slope: float) -> bool:
