@@ -34,11 +34,7 @@ def estimate(objective: Objective, starts: Sequence[np.ndarray]) -> Optimum:
 
     Raises FitError if the likelihood cannot be evaluated at any of them.
     """
-    optima: list[Optimum] = []
-    for start in starts:
-        found = minimise(objective, start, optima)
-        if found is not None:
-            optima.append(_settle(found))
+    optima = _optima(objective, starts)
     if not optima:
         raise FitError(
             "The likelihood cannot be evaluated: the covariance of the data is numerically singular at "
@@ -48,12 +44,29 @@ def estimate(objective: Objective, starts: Sequence[np.ndarray]) -> Optimum:
     return replace(best, starts=len(starts))
 
 
+def _optima(objective: Objective, starts: Sequence[np.ndarray]) -> list[Optimum]:
+    """The different optima that searches from the starts end in."""
+    optima: list[Optimum] = []
+    for start in starts:
+        found = minimise(objective, start, optima)
+        if found is not None and not any(found is known for known in optima):
+            optima.append(_settle(found))
+    return optima
+
+
 def starting_points(objective: Objective, correlations: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Values of theta to start from.
 
     correlations : values of the residual structure's parameters to start from, those last in the list
     explaining most.
     """
+    part = objective.thinned()
+    if part is not None and part.n > SOME_ROWS:
+        # The optima of a part of the subjects are all but those of the whole; zero variances may grow.
+        optima = _optima(part, starting_points(part, correlations))
+        if optima:
+            optima.sort(key=lambda optimum: optimum.deviance)
+            return [_reached(objective, optimum) for optimum in optima]
     random = any(level.q for level in objective.levels)
     scales = SCALES if random else (1.0,)
 
@@ -86,6 +99,13 @@ def starting_points(objective: Objective, correlations: Sequence[np.ndarray]) ->
         if objective.n <= SOME_ROWS:
             starts += _lowest(at(correlations[0], SCALES[2:]))
     return starts
+
+
+def _reached(objective: Objective, optimum: Optimum) -> np.ndarray:
+    """theta of an optimum of another objective of the same model, no Psi singular."""
+    theta = optimum.evaluation.theta
+    psis = [psi + NEGLIGIBLE * np.eye(len(psi)) for psi in optimum.objective.psis(theta)]
+    return objective.theta(psis, theta[optimum.objective.residual])
 
 
 def _lowest(starts: Sequence[tuple[np.ndarray, float]]) -> list[np.ndarray]:

@@ -14,7 +14,7 @@ and D* = Z'D Z is the derivative by Psi.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +45,13 @@ class GridObjective(Objective):
     def given(self, phi: np.ndarray) -> Objective:
         """The objective at fixed parameters of the residual structure; it takes the same theta."""
         return Objective(self.covariance, self.moments.at(phi), self.n, self.reml)
+
+    def thinned(self) -> GridObjective | None:
+        """The deviance of the subjects of frequent patterns, where these are far fewer patterns."""
+        grid = self.moments.common()
+        if grid is None:
+            return None
+        return replace(self, moments=grid, n=int(grid.counts @ grid.seen.sum(axis=1)))
 
     def full(self) -> Objective:
         """The same objective by the moments of every subject."""

@@ -109,8 +109,8 @@ def _same_valley(objective: Objective, evaluation: Evaluation, optimum: Optimum)
     ends = float(away @ there.hessian @ away), float(away @ evaluation.hessian @ away)
     if max(abs(rise), *map(abs, ends)) < CLOSE:
         return True
-    alike = [part / max(ends) for part in (2 * rise, slope, *ends)]
-    return min(alike) > ALIKE and np.linalg.eigvalsh(evaluation.hessian)[0] > 0
+    alike = min(2 * rise, slope, *ends) > ALIKE * max(ends)
+    return alike and bool(np.linalg.eigvalsh(evaluation.hessian)[0] > 0)
 
 
 def _falls(evaluation: Evaluation, deviance: float, slope: float) -> bool:

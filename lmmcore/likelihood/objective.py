@@ -165,6 +165,10 @@ class Objective:
             return self
         return replace(self, moments=self.moments.at(phi))
 
+    def thinned(self) -> Objective | None:
+        """The deviance of a part of the subjects that costs much less; None if there is none."""
+        return None
+
     def subjects(self, theta: np.ndarray) -> Subjects | Patterns:
         """The moments of the outermost units at theta."""
         if isinstance(self.moments, Subjects | Patterns):

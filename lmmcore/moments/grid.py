@@ -24,6 +24,9 @@ MOST_VISITS = 40
 # Numbers that the sums may hold, and subjects a pattern that make it worth while.
 MOST_SUMS = 10_000_000
 WORTH = 2
+# Patterns that a search on the frequent ones takes at least, and of how many these must be a part.
+COMMON = 8
+FAR_FEWER = 4
 # Whole-numbered visits are looked up in a table that is no wider.
 MOST_WIDTH = 10_000
 # Rows among which the visits are looked for; the others are then compared with these.
@@ -52,6 +55,15 @@ class Grid:
         """(P J J, r r) C_P."""
         P, J, _, r, _ = self.products.shape
         return self.products.reshape(P * J * J, r * r)
+
+    def common(self) -> Grid | None:
+        """The subjects of the most frequent patterns, half of all or more; None if they are not far fewer."""
+        order = np.argsort(-self.counts, kind="stable")
+        enough = int(np.searchsorted(np.cumsum(self.counts[order]), self.counts.sum() / 2)) + 1
+        kept = np.sort(order[: max(enough, COMMON)])
+        if len(kept) * FAR_FEWER > len(self.counts) or not self.seen[kept].any(axis=0).all():
+            return None
+        return replace(self, seen=self.seen[kept], counts=self.counts[kept], products=self.products[kept])
 
     def weights(self, V: np.ndarray) -> np.ndarray:
         """V_P^-1 : (P, J, J) of each pattern for V : (J, J) of all visits, 0 where a visit was not seen."""
