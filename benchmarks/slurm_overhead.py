@@ -87,16 +87,14 @@ def planned(datasets: int) -> list[str]:
 
 
 def main(candidates: int) -> None:
-    cluster.start()
-    try:
-        with tempfile.TemporaryDirectory() as name:
-            cleaned = Path(name) / "cleaned"
-            cleaned.mkdir()
-            write_study(cleaned, candidates // len(MODELS))
-            snakemake(cleaned, "--cores", "2", "--until", "clean")
-            rows = [one_way(cleaned, way) for way in (*WAYS, ALLOCATION)]
-    finally:
-        cluster.stop()
+    if problem := cluster.missing():
+        sys.exit(problem)
+    with cluster.running(), tempfile.TemporaryDirectory() as name:
+        cleaned = Path(name) / "cleaned"
+        cleaned.mkdir()
+        write_study(cleaned, candidates // len(MODELS))
+        snakemake(cleaned, "--cores", "2", "--until", "clean")
+        rows = [one_way(cleaned, way) for way in (*WAYS, ALLOCATION)]
     lines = [
         f"{candidates} fits, {len(cluster.NODES)} virtual nodes on one machine:",
         "",

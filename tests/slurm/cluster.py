@@ -1,20 +1,22 @@
-"""A Slurm cluster of several virtual nodes on this machine, for tests:
+"""A Slurm cluster of several virtual nodes on this machine, for tests, or until Ctrl-C:
 
-    python tests/slurm/cluster.py start       # as root
-    python tests/slurm/cluster.py stop
+    python tests/slurm/cluster.py             # as root
 
 It needs Debian's packages slurmctld slurmd slurmdbd slurm-client munge mariadb-server. What it writes is in
 STATE, save the two files where Slurm's own commands look for their configuration (job steps are started by
-`srun`, which knows no other place). `stop` ends all daemons and removes all files.
+`srun`, which knows no other place). At the end all daemons are ended and all files removed.
 """
 
+import fcntl
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 STATE = Path("/run/lmmcore-slurm")
@@ -116,7 +118,6 @@ def write_configuration() -> None:
     for port, node in enumerate(NODES, start=26821):
         address = f"NodeHostname={host} NodeAddr=127.0.0.1 Port={port}"
         lines.append(f"NodeName={node} {address} CPUs=2 RealMemory=6000 State=UNKNOWN\n")
-    CONFIG.parent.mkdir(exist_ok=True)
     CONFIG.write_text("".join(lines))
     ACCOUNTING.touch(mode=0o600)
     ACCOUNTING.write_text(DATABASE.format(state=STATE))
@@ -157,31 +158,32 @@ def start_controller() -> None:
     run("slurmctld")
 
 
-def alive(pid: int) -> bool:
-    """Whether the process runs; one that ended and is not fetched yet does not."""
+def alive(pid: int, program: str) -> bool:
+    """Whether the process runs, and is still this program; one that ended and is not fetched yet does not."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+        name, rest = Path(f"/proc/{pid}/stat").read_text().split("(", 1)[1].rsplit(")", 1)
+    except (FileNotFoundError, ProcessLookupError):
         return False
+    return name == program and rest.split()[0] != "Z"
 
 
-def stop_daemon(pid_file: Path) -> None:
+def stop_daemon(program: str, pid_file: Path) -> None:
     """End the process named in the file, and wait until it is gone."""
     if not pid_file.exists():
         return
     pid = int(pid_file.read_text())
-    for signal, patience in ((15, 10.0), (9, 5.0)):
-        if alive(pid):
-            os.kill(pid, signal)
+    for number, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
+        if alive(pid, program):
+            os.kill(pid, number)
         until = time.monotonic() + patience
-        while alive(pid) and time.monotonic() < until:
+        while alive(pid, program) and time.monotonic() < until:
             time.sleep(0.05)
     pid_file.unlink(missing_ok=True)
 
 
 def stop_controller() -> None:
     """End slurmctld; jobs and nodes stay."""
-    stop_daemon(STATE / "slurmctld.pid")
+    stop_daemon("slurmctld", STATE / "slurmctld.pid")
 
 
 def nodes_up() -> bool:
@@ -190,9 +192,6 @@ def nodes_up() -> bool:
 
 def start() -> None:
     """Start all daemons and wait until every node is idle."""
-    if problem := missing():
-        sys.exit(problem)
-    stop()
     STATE.mkdir(mode=0o755)
     (STATE / "controller").mkdir(mode=0o700)
     write_configuration()
@@ -209,14 +208,54 @@ def stop() -> None:
     if not STATE.exists():
         return
     slurm("scancel", "--user=root")
-    for name in (*NODES, "slurmctld", "slurmdbd"):
-        stop_daemon(STATE / f"{name}.pid")
-    for name in ("mariadb", "munge"):
-        stop_daemon(STATE / name / "pid")
-    shutil.rmtree(STATE)
+    until = time.monotonic() + 10.0
+    while slurm("squeue", "--noheader") and time.monotonic() < until:
+        time.sleep(0.1)
+    for node in NODES:
+        stop_daemon("slurmd", STATE / f"{node}.pid")
+    stop_controller()
+    stop_daemon("slurmdbd", STATE / "slurmdbd.pid")
+    stop_daemon("mariadbd", STATE / "mariadb/pid")
+    stop_daemon("munged", STATE / "munge/pid")
+    # STATE goes last: what remains of a stop that was killed in between is still known for ours.
     for path in (CONFIG, ACCOUNTING):
         path.unlink(missing_ok=True)
+    shutil.rmtree(STATE)
+
+
+def locked(descriptor: int) -> bool:
+    """Whether this process has the lock now; it loses it when it ends, however it ends."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def running() -> Iterator[None]:
+    """A cluster for as long as the block lasts. There is one at a time: who comes second waits for the first.
+
+    The lock is on the folder of the configuration, so no file of it remains. A cluster found by who has the
+    lock was left by a process that was killed, and is stopped.
+    """
+    descriptor = os.open(CONFIG.parent, os.O_RDONLY)
+    try:
+        wait_for(lambda: locked(descriptor), "another test cluster runs on this machine", seconds=900)
+        stop()
+        try:
+            start()
+            yield
+        finally:
+            stop()
+    finally:
+        os.close(descriptor)
 
 
 if __name__ == "__main__":
-    {"start": start, "stop": stop}[sys.argv[1]]()
+    if problem := missing():
+        sys.exit(problem)
+    with running():
+        print("The cluster runs: Ctrl-C stops it.", flush=True)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        signal.sigwait({signal.SIGINT, signal.SIGTERM})

@@ -17,18 +17,17 @@ def cluster() -> Iterator[None]:
         pytest.skip(problem)
     if not find_spec("snakemake_executor_plugin_slurm"):
         pytest.skip("not installed: snakemake-executor-plugin-slurm")
-    try:
-        slurm.start()
-        yield
-    finally:
-        leave_nobody()
-        slurm.stop()
+    with slurm.running():
+        try:
+            yield
+        finally:
+            leave_nobody()
 
 
 @pytest.fixture(scope="session")
 def local(tmp_path_factory) -> Study:
-    """Three datasets with a candidate each, run by Snakemake alone."""
-    names = ("alpha", "beta", "gamma")
+    """Four datasets with a candidate each, run by Snakemake alone."""
+    names = ("alpha", "beta", "gamma", "delta")
     model = "random_intercept"
     folder = tmp_path_factory.mktemp("local") / "study"
     for seed, name in enumerate(names):
