@@ -42,8 +42,8 @@ def build(spec: Specification, table: Table, fitted: np.ndarray | None = None) -
     for level, group in enumerate(groups):
         check_identified(rows, level, covariances[level].q, group.name)
     centred = centred_columns(rows, blocks)
-    left, total = inner(centred.y, centred.y), inner(rows.y, rows.y)
-    check_variation(len(rows.y), len(centred.X), left, total, formula)
+    left = inner(centred.y, centred.y)
+    check_variation(len(rows.y), len(centred.X), left, centred.total, formula)
     structure = _structure(spec, table, rows, fitted)
     tries = [] if structure is None else structure.starts(centred.y)
     make = None if structure is None else structure.moments

@@ -17,8 +17,9 @@ from lmmcore.likelihood.profile import profile
 from lmmcore.moments.patterns import Patterns
 from lmmcore.moments.subjects import Subjects
 
-# Subjects evaluated at once.
-BLOCK = 8_192
+# Subjects evaluated at once: few enough for the processor's cache, and for the memory of one block to be used
+# again by the next instead of going back to the system.
+BLOCK = 4_096
 # Subjects whose matrices are kept between the deviance and its derivatives.
 KEPT = 200_000
 

@@ -55,7 +55,7 @@ class Coordinates:
 class Centred:
     """Columns of X, Z and y after centring: X_centred = X @ fixed, Z_centred = Z @ random.
 
-    y = X_centred @ origin + y_residual.
+    y = X_centred @ origin + y_residual; total : y'y.
     """
 
     X: list[np.ndarray]
@@ -65,6 +65,7 @@ class Centred:
     fixed: np.ndarray
     origin: np.ndarray
     random: np.ndarray
+    total: float
 
     def scaled(self, by: np.ndarray) -> Centred:
         """The columns with each row multiplied by (n,); a column that occurs twice stays one object."""
@@ -121,7 +122,8 @@ def centre(
             if ones and index != ones[0]:
                 z_columns[index], mean = shift(Z[index])
                 random[ones[0], index] -= mean
-    return Centred(columns, z_columns, left, tuple(kept), fixed, origin, random)
+    total = float(products[-1, -1])
+    return Centred(columns, z_columns, left, tuple(kept), fixed, origin, random, total)
 
 
 def _constant(X: Sequence[np.ndarray]) -> np.ndarray | None:

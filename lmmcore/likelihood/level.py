@@ -69,11 +69,12 @@ def own_derivatives(
     if not q:
         return Curvature(np.zeros((0, 0)), np.zeros(0), np.zeros((0, 0)))
     directions = covariance.first(level.factor)
-    E = level.E
+    E, counted = level.E, level.E if isinstance(cells, Subjects) else level.E * cells.counts
     C = projection.weighted(w)
-    counted = E * cells.counts
     cone = counted.sum(axis=2) - C.sum(axis=2)
-    spread = ((2 * C - counted).reshape(q * q, -1) @ E.reshape(q * q, -1).T).reshape(q, q, q, q)
+    C += C
+    C -= counted
+    spread = (C.reshape(q * q, -1) @ E.reshape(q * q, -1).T).reshape(q, q, q, q)
     # sum_abcd spread[a, b, c, d] directions[i, b, c] directions[j, d, a]
     m = len(directions)
     rows = directions.reshape(m, -1) @ spread.transpose(1, 2, 0, 3).reshape(q * q, -1)

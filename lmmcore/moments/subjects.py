@@ -196,9 +196,10 @@ def independent(Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], rows: SortedR
                 sizes.astype(float) if is_one(values) else np.add.reduceat(values, starts)
             )
         )
-        if q:
-            A[:, :, units] = products.table(own, own)
-            B[:, :, units] = products.table(others, own)
+        for left, target in ((own, A), (others, B)):
+            for row, sums in zip(left, target, strict=True):
+                for column, values in zip(own, sums, strict=True):
+                    values[units] = products.sum(row, column)
         if rows.outer is None:
             S += products.gram(others)
     if rows.outer is None:
