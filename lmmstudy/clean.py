@@ -8,6 +8,7 @@ is raised.
 """
 
 import platform
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from lmmstudy.clean_wide import lengthen
 from lmmstudy.files import write_atomically, write_json
 from lmmstudy.layout import Layout
 from lmmstudy.log import fact
-from lmmstudy.wording import one_line
+from lmmstudy.wording import one_line, shown
 
 REST = "the dataset cannot be used"
 
@@ -82,12 +83,15 @@ def _sentence(dataset: str, reason: object) -> str:
 
 def _why_absent(path: str) -> str:
     """Why there is nothing to read at `path`."""
-    place = Path(path)
-    if place.is_dir():
-        return f"{path} cannot be read, it is a folder: correct `path`"
-    if not place.exists():
+    try:
+        kind = Path(path).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
         return f"there is no file {path}: put it there, or correct `path`"
-    if not place.is_file():
+    except OSError as error:  # a folder on the way, links in a circle, a name too long
+        return f"{shown(path, 200)} cannot be read ({error.strerror}): correct this, or `path`"
+    if stat.S_ISDIR(kind):
+        return f"{path} cannot be read, it is a folder: correct `path`"
+    if not stat.S_ISREG(kind):
         return f"{path} is not a regular file: put a file there, or correct `path`"
     return f"{path} cannot be read by this user: change its permissions"
 

@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import re
+import stat
 import time
 import unicodedata
 import zlib
@@ -21,6 +23,7 @@ FOREIGN = {
     b"$FL2": ("an SPSS file", "export it as CSV or Parquet"),
     b"<stata_dta>": ("a Stata file", "export it as CSV or Parquet"),
     b"RDX3": ("an R file", "export it as CSV or Parquet"),
+    b"X\n\0\0\0": ("an R file", "export it as CSV or Parquet"),
 }
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -46,6 +49,8 @@ def read_bytes(path: Path, name: str) -> bytes:
             time.sleep(0.5)
         try:
             before = path.stat()
+            if stat.S_ISFIFO(before.st_mode) or stat.S_ISCHR(before.st_mode):  # it may never end
+                raise Unusable(f"{name} is not a regular file: put a file there, or correct `path`")
             content = path.read_bytes()
             after = path.stat()
         except IsADirectoryError:
@@ -77,7 +82,8 @@ def unpacked(content: bytes, name: str) -> bytes:
 def decoded(content: bytes, encoding: str, name: str) -> str:
     """The text, lines ended by line feeds, characters composed (NFC: one é, however it was typed).
 
-    Raises `Unusable` with the line for bytes that are not in `encoding`.
+    Raises `Unusable` for bytes that are not in `encoding`, with the line, and for those that are evidently in
+    another one.
     """
     plain = encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
     if plain and content.startswith(UTF16):
@@ -92,9 +98,22 @@ def decoded(content: bytes, encoding: str, name: str) -> str:
         ) from error
     except (LookupError, ValueError) as error:
         raise Unusable(f"Python knows no text encoding {encoding!r}: correct `encoding`") from error
+    if not content.isascii() and len(text) == len(content) and _is_utf8(content):
+        raise Unusable(f"{name} is utf-8 and not {encoding}: remove `encoding`, or set `encoding: utf-8`")
+    if half := re.search("[\ud800-\udfff]", text):
+        raise Unusable(f"character {half.start()} of {name} is half a character: correct `encoding`")
     if "\0" in text:
         share = text.count("\0") / len(text)
         hint = "set `encoding: utf-16`" if 0.25 < share < 0.6 else "export the table as CSV"
         raise Unusable(f"{name} is not a text file (a zero byte at {text.index(chr(0))}): {hint}")
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def _is_utf8(content: bytes) -> bool:
+    """Whether the bytes are UTF-8. Accented text in an encoding of one byte a character hardly ever is."""
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -24,6 +24,7 @@ from lmmstudy.clean_values import (
     subjects,
 )
 from lmmstudy.layout import Layout, label
+from lmmstudy.wording import quoted
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", ".")
 
@@ -150,9 +151,8 @@ def _categories(values: pl.Series, levels: list[str], rows: pl.Series, changes: 
     changes.note("letter case", settled != values)
     strange = settled.is_not_null() & ~settled.is_in(levels)
     if strange.any():
-        allowed = ", ".join(repr(level) for level in levels)
         raise Unusable(
             f"column {changes.column!r} has values that `categories` does not list: "
-            f"{listing(values, rows, strange)} (listed: {allowed})"
+            f"{listing(values, rows, strange)} (listed: {quoted(levels)})"
         )
     return settled

@@ -7,7 +7,9 @@ record whose quoted fields go over several lines is one row.
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -57,11 +59,9 @@ def text_table(text: str, separator: str, name: str) -> pl.DataFrame:
     """The table that `text` holds, every field as text (null where it is empty), names without spaces
     around them. Raises `Unusable`.
     """
-    try:
-        header = next(csv.reader(io.StringIO(text), delimiter=separator), [])
-    except csv.Error as error:
-        raise Unusable(f"the header of {name} cannot be read ({error}): is a quote not closed?") from error
-    names = [column.strip() for column in header]
+    if '"' in text:
+        _check_quotes(text, separator, name)
+    names = [column.strip() for column in next(_records(text, separator), [])]
     if not any(names):
         empty = f"row 1 of {name} names no column: the names must stand in the first row"
         raise Unusable(empty if text.strip() else f"{name} is empty")
@@ -82,33 +82,47 @@ def parquet_table(content: bytes, name: str) -> pl.DataFrame:
         frame = pl.read_parquet(io.BytesIO(content))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise Unusable(f"{name} is not a readable Parquet file") from error
-    _check_unique([column.strip() for column in frame.columns], name)
-    return _stripped(frame)
-
-
-def _stripped(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with spaces around names taken away; columns without a name keep the name they have."""
-    return frame.rename({column: column.strip() for column in frame.columns if column.strip()})
+    names = [unicodedata.normalize("NFC", column.strip()) for column in frame.columns]
+    _check_unique(names, name)
+    # Columns without a name keep the one they have.
+    return frame.rename({old: new for old, new in zip(frame.columns, names, strict=True) if new})
 
 
 def _check_unique(names: Sequence[str], file: str) -> None:
-    if twice := sorted({name for name in names if name and names.count(name) > 1}):
+    if twice := sorted(name for name, times in Counter(names).items() if name and times > 1):
         raise Unusable(f"the header of {file} names {quoted(twice)} twice: rename or remove one of them")
 
 
-def _improper(text: str, separator: str, width: int) -> str:
-    """What keeps the text from being a table, and what to do."""
-    records = csv.reader(io.StringIO(text), delimiter=separator)
+def _records(text: str, separator: str) -> Iterator[list[str]]:
+    """The records of the text. Raises csv.Error where a quoted field does not end as it should."""
+    csv.field_size_limit(len(text) + 1)
+    return csv.reader(io.StringIO(text), delimiter=separator, strict=True)
+
+
+def _check_quotes(text: str, separator: str, name: str) -> None:
+    """Raise `Unusable` where a quoted field does not end as it should.
+
+    Polars guesses there, and two rows can become one without a word.
+    """
+    row = 1
     try:
-        record = next((n for n, record in enumerate(records, start=1) if len(record) > width), None)
-    except csv.Error:  # a field without end
-        record = None
-    if record:
+        for _ in _records(text, separator):
+            row += 1
+    except csv.Error as error:
+        what = 'there is text after a closing quote: write quotes within a field twice ("")'
+        if "unexpected end" in str(error):
+            what = "a quote is not closed: it opens there"
+        raise Unusable(f"{name} is not a proper table: in row {row} {what}") from error
+
+
+def _improper(text: str, separator: str, width: int) -> str:
+    """What keeps the text, whose quotes are in order, from being a table, and what to do."""
+    records = enumerate(_records(text, separator), start=1)
+    if row := next((row for row, record in records if len(record) > width), None):
         title = "remove what stands above the header"
         remedy = title if width == 1 else "put a field with a separator in it in quotes"
-        return f"row {record} has more fields than the header: {remedy}"
-    odd = [n for n, line in enumerate(text.splitlines(), start=1) if line.count('"') % 2]
-    return f"a quote is not closed, the last one in line {odd[-1]}" if odd else "its quotes do not match"
+        return f"row {row} has more fields than the header: {remedy}"
+    return 'a field has quotes and does not begin with one: put it in quotes, and those within it twice ("")'
 
 
 def _require(columns: Sequence[str], present: Sequence[str], separator: str | None, name: str) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 import polars as pl
 
 from lmmstudy.clean_bytes import Unusable
-from lmmstudy.clean_values import listing
+from lmmstudy.clean_values import EXAMPLES, listing
 from lmmstudy.layout import Layout
 
 SECONDS = {
@@ -35,6 +35,9 @@ def to_numbers(values: pl.Series, subjects: pl.Series, rows: pl.Series, layout: 
         kind = str(moments.dtype).split("(")[0].lower()
         advice = "store dates, or remove `time_unit`"
         raise Unusable(f"column {values.name!r} holds {kind} values, no dates: {advice}")
+    if (beyond := moments.is_not_null() & moments.dt.year().is_null()).any():  # farther than polars can count
+        where = ", ".join(str(row) for row in rows.filter(beyond).head(EXAMPLES))
+        raise Unusable(f"column {values.name!r} holds dates beyond all years in row {where}: correct them")
     moments = moments.cast(pl.Datetime("us", getattr(moments.dtype, "time_zone", None)))
     if getattr(moments.dtype, "time_zone", None):
         moments = moments.dt.convert_time_zone("UTC").dt.replace_time_zone(None)

@@ -7,10 +7,10 @@ import polars as pl
 
 from lmmstudy.clean_bytes import Unusable
 from lmmstudy.layout import Layout, label
+from lmmstudy.problems_values import LARGEST
+from lmmstudy.wording import shown
 
 EXAMPLES = 5
-LARGEST = 1e100
-"""Larger numbers are slips: nothing is measured in them, and their squares and sums are soon infinite."""
 MARKS = {".": r"^[^,]*$", ",": r"^[^.]*$", "both": r"^(?:[^,]*|[^.,]*,[^.,]*)$"}
 THOUSANDS = r"^[+-]?\d{1,3}(?:[.,'’ \u{a0}\u{202f}]\d{3})+(?:[.,]\d+)?$"
 UNITS = r"^[+-]?\d+(?:[.,]\d+)?\s*[^\d\s.,]{1,12}$"
@@ -34,7 +34,7 @@ def as_text(values: pl.Series) -> pl.Series:
     if values.dtype.is_float():
         labels = [None if v is None or v != v else label(v) for v in values]
         return pl.Series(values.name, labels, dtype=pl.String)
-    return values.cast(pl.String)
+    return values.cast(pl.String).str.normalize("NFC")
 
 
 def numeric_codes(layout: Layout) -> list[float]:
@@ -45,8 +45,8 @@ def numeric_codes(layout: Layout) -> list[float]:
 def listing(values: pl.Series, rows: pl.Series, wanted: pl.Series) -> str:
     """The wanted values with their rows, the first few of many."""
     found = list(zip(values.filter(wanted), rows.filter(wanted), strict=True))
-    shown = ", ".join(f"{_short(value)} in row {row}" for value, row in found[:EXAMPLES])
-    return shown if len(found) <= EXAMPLES else f"{shown} and {len(found) - EXAMPLES} more"
+    first = ", ".join(f"{shown(value)} in row {row}" for value, row in found[:EXAMPLES])
+    return first if len(found) <= EXAMPLES else f"{first} and {len(found) - EXAMPLES} more"
 
 
 def not_numbers(values: pl.Series, rows: pl.Series, strange: pl.Series, layout: Layout) -> Unusable:
@@ -75,11 +75,6 @@ def not_numbers(values: pl.Series, rows: pl.Series, strange: pl.Series, layout: 
 def _decimal_comma(texts: pl.Series, layout: Layout) -> bool:
     commas = texts.filter(texts.str.contains(r"^[+-]?\d*,\d+$"))
     return layout.design["decimal"] == "." and len(commas) > 0 and not commas.str.contains(THOUSANDS).all()
-
-
-def _short(value: Any, most: int = 60) -> str:
-    text = repr(value)
-    return text if len(text) <= most else f"{text[: most - 4]}...{text[-1]}"
 
 
 def _floats(codes: Sequence[Any]) -> Iterator[float]:

@@ -18,7 +18,7 @@ def lengthen(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     types = {frame[column].dtype for column in columns}
     if len(types) > 1 and not all(kind.is_numeric() for kind in types):
         raise Unusable(f"the columns {quoted(columns)} of `wide` hold different things: store all as numbers")
-    kept = [ROW, layout.subject, *layout.design["covariates"]]
+    kept = [ROW, layout.subject, *layout.design["covariates"]]  # the first measurement may be a covariate
     parts = [
         frame.select(
             *kept,

@@ -3,19 +3,31 @@
 Snakemake's own reader of configuration files evaluates templates in them; this one builds texts, numbers,
 lists and mappings and nothing else. It is stricter than YAML where YAML surprises: a key given twice is a
 mistake and not a silent replacement, a key that is not text (`no:`, `1:`) must be quoted, and dates stay
-the text they are.
+the text they are, as do `010`, `0x10`, `1_000` and `1:30`, which YAML takes for 8, 16, 1000 and 90.
 """
 
+import re
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from lmmstudy.wording import one_line
+from lmmstudy.wording import one_line, shown
 
 LARGEST = 200_000
 """Values in a configuration, each alias counted as often as it is used."""
+TAG = "tag:yaml.org,2002:"
+ODD = ("timestamp", "value")
+"""What YAML makes of dates and of `=`; here both stay text."""
+NUMBERS = {
+    "int": re.compile(r"[-+]?(?:0|[1-9][0-9]*)$"),
+    "float": re.compile(
+        r"[-+]?(?:(?:0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$"
+        r"|[-+]?\.(?:inf|Inf|INF)$|\.(?:nan|NaN|NAN)$"
+    ),
+}
+"""Numbers as everybody writes them."""
 
 
 class ConfigError(Exception):
@@ -28,6 +40,34 @@ class _Loader(yaml.SafeLoader):
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
         self.problems: list[str] = []
+        self.merged = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """A node without a tag such as `!!int` or `!!python/name`."""
+        event = self.peek_event()
+        if tag := getattr(event, "tag", None):
+            written = tag.replace(TAG, "!!")
+            raise yaml.composer.ComposerError(
+                None, None, f"the tag {written!r} has no place here; remove it", event.start_mark
+            )
+        return super().compose_node(parent, index)
+
+    def construct_scalar(self, node: Any) -> Any:
+        """A text; characters that JSON writes as two halves are put together."""
+        text = super().construct_scalar(node)
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+    def flatten_mapping(self, node: Any) -> None:
+        """Take in the mappings that `<<` names, unless they become too many: each may name others again."""
+        named = [value for key, value in node.value if key.tag == f"{TAG}merge"]
+        parts = [part for value in named for part in (value.value if value.id == "sequence" else [value])]
+        mappings = [part for part in parts if isinstance(part, yaml.MappingNode)]
+        for part in mappings:
+            self.flatten_mapping(part)
+            self.merged += len(part.value)
+        if self.merged > LARGEST:
+            raise yaml.constructor.ConstructorError(None, None, "`<<` repeats too much", node.start_mark)
+        super().flatten_mapping(node)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         """A mapping whose keys are texts, each given once."""
@@ -35,15 +75,15 @@ class _Loader(yaml.SafeLoader):
         for key_node, _ in node.value:
             line = key_node.start_mark.line + 1
             written = getattr(key_node, "value", None)
-            if key_node.tag == "tag:yaml.org,2002:merge":
+            if key_node.tag == f"{TAG}merge":
                 continue
-            if key_node.tag != "tag:yaml.org,2002:str" or not isinstance(written, str):
-                shown = repr(written) if isinstance(written, str) else "a list or a mapping"
-                self.problems.append(f"line {line}: the key {shown} is not text: put it in quotation marks")
+            if key_node.tag != f"{TAG}str" or not isinstance(written, str):
+                key = shown(written) if isinstance(written, str) else "a list or a mapping"
+                self.problems.append(f"line {line}: the key {key} is not text: put it in quotation marks")
             elif written in first:
                 self.problems.append(
-                    f"line {line}: {written!r} is already there in line {first[written]}: one would replace "
-                    "the other; rename or remove one"
+                    f"line {line}: {shown(written)} is already there in line {first[written]}: one would "
+                    "replace the other; rename or remove one"
                 )
             else:
                 first[written] = line
@@ -51,7 +91,11 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.yaml_implicit_resolvers = {
-    start: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+    start: [
+        (tag, NUMBERS.get(tag.removeprefix(TAG), pattern))
+        for tag, pattern in resolvers
+        if tag.removeprefix(TAG) not in ODD
+    ]
     for start, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
@@ -61,8 +105,11 @@ def read_config(path: str | Path) -> dict[str, Any]:
 
     Raises ConfigError, which lists what makes the file unreadable, by line.
     """
+    place = Path(path)
     try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
+        if place.is_fifo() or place.is_char_device():  # it may never end
+            raise ConfigError(f"{path} cannot be read, it is not a regular file.")
+        text = place.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(
             f"There is no configuration {path}: go to the study's folder, or name the file with --config."

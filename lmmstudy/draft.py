@@ -28,7 +28,7 @@ class Source:
 def draft(path: str) -> str:
     """The stanza as YAML, to be put under `datasets:`. Raises `Unusable` for a file that holds no table."""
     source = _open(Path(path), path)
-    columns = [describe(source.frame[name]) for name in source.frame.columns if name]
+    columns = [describe(values) for values in source.frame.get_columns() if values.name]
     roles = guess_roles(source.frame, columns)
     by_name = {column.name: column for column in columns}
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(path).name.split(".")[0])

@@ -16,8 +16,8 @@ CODES = ("-9", "-99", "-999", "-9999", "999", "9999", "-77", "-88")
 
 @dataclass(frozen=True)
 class Column:
-    """A column at a glance. `kind`: "number", "date", "text" or "empty"; `codes`: probable missing codes;
-    `pointed`: some numbers have a decimal point."""
+    """A column at a glance. `kind`: "number", "date", "text", "empty", "other" (bytes, nested values);
+    `codes`: probable missing codes; `pointed`: some numbers have a decimal point."""
 
     name: str
     kind: str
@@ -32,6 +32,8 @@ def describe(values: pl.Series) -> Column:
     name = values.name
     if values.dtype.is_temporal():
         return Column(name, "date", values.n_unique())
+    if values.dtype.is_nested() or values.dtype == pl.Binary:
+        return Column(name, "other", 0)
     text = values.cast(pl.String, strict=False).str.strip_chars()
     text = text.filter(~text.is_in(list(MISSING)) & text.is_not_null())
     distinct = text.n_unique()
@@ -64,7 +66,10 @@ def guess_roles(frame: pl.DataFrame, columns: Sequence[Column]) -> dict[str, str
         return roles
     roles["subject"] = subject.name
     times = [c for c in columns if c.kind in ("number", "date") and c is not subject and c.distinct > 1]
-    unique = {c.name: frame.select(subject.name, c.name).n_unique() / max(rows, 1) for c in times}
+    values = {series.name: series for series in frame.get_columns()}
+    who = values[subject.name].alias("subject")
+    pairs = {c.name: pl.DataFrame([who, values[c.name].alias("time")]) for c in times}
+    unique = {name: pair.n_unique() / max(rows, 1) for name, pair in pairs.items()}
     good = [c for c in times if unique[c.name] > 0.9 or re.search(TIME, c.name, re.IGNORECASE)]
     if good:
         roles["time"] = max(good, key=lambda c: _time_score(c, unique[c.name], rows)).name

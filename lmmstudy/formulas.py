@@ -28,7 +28,8 @@ def fill_formula(template: str, dataset: Mapping[str, Any]) -> str:
 
 
 def _in_formula(column: str) -> str:
-    return column if re.fullmatch(r"[^\W\d][\w.]*", column) and column not in CONSTANTS else f"`{column}`"
+    plain = re.fullmatch(r"[^\W\d](?:\w|\.(?!__))*", column) and column not in CONSTANTS
+    return column if plain else f"`{column}`"
 
 
 def keys_of(model: Mapping[str, Any]) -> set[str]:
@@ -41,10 +42,9 @@ def columns_of(formula: str) -> list[str]:
     """Names in a formula that stand for columns, in order of appearance.
 
     A name followed by `(` is a function, one followed by `=` an argument's name, and text in
-    backticks a column whatever it contains.
+    backticks a column whatever it contains; other texts in quotes hold none.
     """
-    formula = re.sub(r"\"[^\"]*\"|'[^']*'", "''", formula)
-    pattern = r"`([^`]+)`|(?<![\w.])([^\W\d][\w.]*)(?!\s*\()(?!\s*=(?!=))(?![\w.])"
+    pattern = r"`([^`]+)`|\"[^\"]*\"|'[^']*'|(?<![\w.])([^\W\d][\w.]*)(?!\s*\()(?!\s*=(?!=))(?![\w.])"
     found = re.findall(pattern, formula)
     return list(dict.fromkeys(q or plain for q, plain in found if q or plain not in CONSTANTS))
 

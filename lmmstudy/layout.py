@@ -44,7 +44,7 @@ class Layout:
         """The columns that the raw file must have."""
         if not self.wide:
             return self.columns
-        return [self.subject, *self.design["covariates"], *self.wide]
+        return list(dict.fromkeys([self.subject, *self.design["covariates"], *self.wide]))
 
     @property
     def categories(self) -> Mapping[str, list[str]]:

@@ -1,14 +1,15 @@
 """What is wrong with a configuration, in sentences for the person who wrote it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
 from lmmstudy.formulas import KEYS, PARTS, columns_used, keys_of
 from lmmstudy.problems_structures import COLUMN_KEYS, check_keys, check_structures
-from lmmstudy.problems_values import check_names, check_numbers, check_text_format, check_times
-from lmmstudy.wording import did_you_mean, quoted
+from lmmstudy.problems_values import check_names, check_storable, check_text_format, check_times
+from lmmstudy.wording import did_you_mean, quoted, shown
 
 
 def problems_of(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
@@ -26,13 +27,13 @@ def _explain(error: Any) -> Iterator[str]:
         known = list(error.schema.get("properties", {}))
         for key in [key for key in value if key not in known]:
             near = did_you_mean(key, known)
-            yield f"{where}: unknown key {key!r}{near} (allowed: {', '.join(known)})"
+            yield f"{where}: unknown key {shown(key)}{near} (allowed: {', '.join(known)})"
     elif rule == "required":
         missing = error.message.split("'")[1]
         yield f"{where}: the key {missing!r} is missing"
     elif rule == "enum":
         near = did_you_mean(value, allowed)
-        yield f"{where}: {value!r} is not allowed{near} (allowed: {quoted(allowed)})"
+        yield f"{where}: {_shown(value)} is not allowed{near} (allowed: {quoted(allowed)})"
     elif rule == "type":
         kinds = [allowed] if isinstance(allowed, str) else allowed
         words = " or ".join(_KINDS.get(kind, kind) for kind in kinds)
@@ -72,7 +73,7 @@ def _cross_check(config: Mapping[str, Any]) -> Iterator[str]:
     """Mistakes between keys, wherever the parts concerned have the right shape."""
     models = _section(config, "models")
     datasets = _section(config, "datasets")
-    yield from check_numbers(config)
+    yield from check_storable(config)
     yield from check_names(models, "models")
     yield from check_names(datasets, "datasets")
     for name in models:
@@ -121,6 +122,9 @@ def _check_dataset(where: str, dataset: Mapping[str, Any], models: Mapping[str, 
             if "group" not in dataset and "group" in keys_of(model):
                 yield f"{where}: the candidate {name!r} uses {{group}}, but the dataset names no `group`"
         used = columns_used(dataset, models)
+        for column in [*used, *_section(dataset, "wide")]:
+            if column == "*" or (column[:1] == "^" and column[-1:] == "$"):
+                yield f"{where}: the column {column!r} has a name that stands for several columns; rename it"
         for key in ("range", "categories"):
             for column in _section(dataset, key):
                 if column not in used:
@@ -154,9 +158,19 @@ def _same_text(levels: Any) -> bool:
 def _yaml_hint(value: Any, kinds: Sequence[str]) -> str:
     if isinstance(value, bool):
         return "; YAML reads yes, no, on and off as true and false: put a text in quotation marks"
+    if isinstance(value, str) and "number" in kinds and (number := _number(value)) is not None:
+        return f"; write {number:.15g}, without quotation marks"
     return "; put it in quotation marks" if isinstance(value, (int, float)) and "string" in kinds else ""
 
 
+def _number(text: str) -> float | None:
+    """The number that is meant by a text such as `1e-3`, `010` or '5'."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if isfinite(number) else None
+
+
 def _shown(value: Any) -> str:
-    text = "null" if value is None else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return "null" if value is None else shown(value)

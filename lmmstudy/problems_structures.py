@@ -34,7 +34,7 @@ def check_structures(
     for name, key in NEEDED.items():
         if kind == name and key not in variance:
             yield f"{where}.variance: {name!r} needs the key {key!r}: {MEANING[key]}"
-        elif kind in NEEDED and kind != name and key in variance:
+        elif isinstance(kind, str) and kind in NEEDED and kind != name and key in variance:
             yield f"{where}.variance.{key}: {kind!r} takes {NEEDED[kind]!r}, not {key!r}"
     for part, section in (("residual", residual), ("variance", variance)):
         for key in COLUMN_KEYS[part]:

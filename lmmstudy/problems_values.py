@@ -1,23 +1,36 @@
 """Values that have the right type and still cannot be meant: in sentences for the person who wrote them."""
 
 import codecs
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from math import isfinite
 from typing import Any
 
+from lmmstudy.wording import shown
 
-def check_numbers(value: Any, where: str = "") -> Iterator[str]:
-    """Places of `value`, a configuration, that hold `.nan` or `.inf`, which results cannot record."""
+LARGEST = 1e100
+"""Larger numbers are slips: nothing is measured in them, and their squares and sums are soon infinite."""
+
+
+def check_storable(value: Any, where: str = "") -> Iterator[str]:
+    """Places of `value`, a configuration, that results cannot record: `.nan`, `.inf` and what is as good as
+    endless, texts with half a character."""
     if isinstance(value, float) and not isfinite(value):
         written = ".nan" if value != value else ".inf" if value > 0 else "-.inf"
         yield f"{where}: `{written}` is no number; leave the key out, or give a number"
+    elif isinstance(value, (int, float)) and abs(value) > LARGEST:
+        yield f"{where}: {shown(value)} is beyond everything measured; numbers go up to {LARGEST:g}"
+    elif isinstance(value, str) and re.search("[\ud800-\udfff]", value):
+        yield f"{where}: {shown(value)} has half a character; correct it"
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from check_numbers(item, f"{where}.{key}" if where else str(key))
+            place = f"{where}.{key}" if where else str(key)
+            yield from check_storable(str(key), place)
+            yield from check_storable(item, place)
     elif isinstance(value, list):
         for item in value:
-            yield from check_numbers(item, where)
+            yield from check_storable(item, where)
 
 
 def check_names(names: Mapping[str, Any], section: str) -> Iterator[str]:

@@ -19,7 +19,13 @@ def one_line(text: str) -> str:
     return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in text)
 
 
+def shown(value: Any, most: int = 60) -> str:
+    """The value as Python writes it, its middle left out where it is longer than `most` characters."""
+    text = repr(value)
+    return text if len(text) <= most else f"{text[: most - 4]}...{text[-1]}"
+
+
 def quoted(names: Sequence[Any], most: int = 20) -> str:
     """The names in quotation marks, separated by commas; after the first `most` only their number."""
-    listing = ", ".join(repr(name) for name in names[:most])
+    listing = ", ".join(shown(name) for name in names[:most])
     return listing if len(names) <= most else f"{listing} and {len(names) - most} more"

@@ -35,7 +35,7 @@ TEXT = {
     "too many fields": (HEAD + "1,1,2,3\n", {}, "row 3 has more fields than the header"),
     "after two lines": ('id,t,y\n1,0,"1\n"\n1,1,2,3\n', {}, "row 3 has more fields"),
     "open quote": (HEAD + '1,1,"2\n', {}, "a quote is not closed"),
-    "open header": ('id,t,"y\n' + "1,0,1\n" * 40_000, {}, "is a quote not closed?"),
+    "open header": ('id,t,"y\n' + "1,0,1\n" * 40_000, {}, "in row 1 a quote is not closed: it opens there"),
     "zero byte": (b"id,t,y\n1,0,1\0\n", {}, "is not a text file (a zero byte at 12)"),
     "binary": (bytes(range(256)) * 4, {}, "is not utf-8"),
     "latin-1": ("id,t,y\nJosé,0,1\n".encode("latin-1"), {}, "byte 10 of raw.csv, in line 2, is not utf-8"),

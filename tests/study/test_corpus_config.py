@@ -177,7 +177,7 @@ ENDINGS = {
     "on: 1": "line 12: the key 'on' is not text",
     "---\na: 1": "but found another document",
     "x: &a [*a]": "its aliases (*name) repeat too much, or contain themselves",
-    "x: !!python/name:os.system": "could not determine a constructor for the tag",
+    "x: !!python/name:os.system": "line 12, column 4: this is not YAML: the tag '!!python/name:os.system' has no",
 }
 MISTAKES = [
     *((PLAIN.replace(old, new, 1), words) for old, swaps in SWAPPED.items() for new, words in swaps.items()),

@@ -59,12 +59,12 @@ REFUSED = {
     "quote within a number": (
         'id,t,y\n1,0,1"5\n1,1,2\n',
         {},
-        "a quote is not closed, the last one in line 2",
+        "is not a proper table: a field has quotes and does not begin with one: put it in quotes, and those",
     ),
     "line of JSON": (
         '{"id":1,"t":0}\n{"id":2,"t":0}\n',
         {},
-        "is not a proper table: its quotes do not match",
+        "is not a proper table: in row 1 there is text after a closing quote: write quotes within a field twice",
     ),
     "web page": ("<html><td>id</td></html>", {}, "has no columns 'id', 't', 'y'"),
     "columns of fixed width": (
