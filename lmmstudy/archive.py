@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lmmcore.errors import DataError
-from lmmstudy.config import study
+from lmmstudy.config import CONFIG, study
 from lmmstudy.files import write_atomically
 from lmmstudy.history.workflow import PROJECT
 
@@ -55,6 +55,7 @@ def _program() -> dict[str, Path]:
 def _own(config: Mapping[str, Any], name: str, here: Path) -> dict[str, Path]:
     """Files of the study by their name in the archive, raw files that are there included."""
     found = {str(path.relative_to(here)): path for part in OWN for path in _files(here / part)}
+    found[CONFIG] = here / name  # where `make reports` looks for it
     named = {"the configuration": name}
     named |= {f"datasets.{dataset}.path": stanza["path"] for dataset, stanza in config["datasets"].items()}
     for where, text in named.items():

@@ -17,6 +17,8 @@ import polars as pl
 from lmmcore.errors import DataError
 from lmmstudy.files import canonical_json, write_atomically
 from lmmstudy.formulas import FITTED, columns_of
+from lmmstudy.places import usable
+from lmmstudy.wording import one_line
 
 DESIGN, ROWS = "design.json", "rows.parquet"
 KEYS = ("formula", "residual_structure", "variance", "dataset", "report")
@@ -46,16 +48,23 @@ def replay(path: str) -> str:
     Raises LmmError as the fit did, or DataError when `path` is no such archive.
     """
     from lmmstudy.fitting import fit_table
+    from lmmstudy.structures import residual_of, variance_of
 
+    if not usable(path):
+        raise DataError(f"{path} cannot be read, or is no file.")
     try:
         with zipfile.ZipFile(path) as archive:
             design, rows = json.loads(archive.read(DESIGN)), archive.read(ROWS)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is not an archive of a failed fit ({error}).") from None
+        categories = design["dataset"].get("categories")
+        for part, build in (("residual_structure", residual_of), ("variance", variance_of)):
+            build(design[part])
+        pl.read_parquet(io.BytesIO(rows))
+    except (Exception, pl.exceptions.PanicException) as error:  # it may be any file
+        reason = one_line(str(error).split("\n")[0])
+        raise DataError(f"{path} is not an archive of a failed fit ({reason}).") from None
     with TemporaryDirectory() as folder:
         table = Path(folder) / ROWS
         table.write_bytes(rows)
-        categories = design["dataset"].get("categories")
         fits = [fit_table(str(table), design, method, categories) for method in ("ML", "REML")]
     return "\n\n".join(map(str, fits))
 

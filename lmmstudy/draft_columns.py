@@ -34,6 +34,7 @@ def describe(values: pl.Series) -> Column:
         return Column(name, "date", values.n_unique())
     if values.dtype.is_nested() or values.dtype == pl.Binary:
         return Column(name, "other", 0)
+    values = values.alias("values")  # polars takes some names for patterns
     text = values.cast(pl.String, strict=False).str.strip_chars()
     text = text.filter(~text.is_in(list(MISSING)) & text.is_not_null())
     distinct = text.n_unique()

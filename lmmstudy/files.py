@@ -14,6 +14,9 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
+DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError)
+"""What reading results can raise that are missing, cut off or changed by hand."""
+
 
 def canonical_json(value: Any) -> str:
     """`value` as canonical JSON text, ending with a newline.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lmmstudy.config import plan
-from lmmstudy.files import file_sha256, read_json
+from lmmstudy.files import DAMAGED, file_sha256, read_json
 from lmmstudy.fingerprint import fingerprints
 from lmmstudy.places import usable
 from lmmstudy.wording import did_you_mean
@@ -41,9 +41,10 @@ def reasons(config: Mapping[str, Any], dataset: str, results: Path = Path("resul
 
 
 def _data(raw: str, audit: Path) -> Iterator[str]:
-    if not audit.exists():
+    try:
+        known = read_json(audit)["source"]["sha256"]
+    except DAMAGED:
         return
-    known = read_json(audit)["source"]["sha256"]
     present = file_sha256(raw) if usable(raw) else None
     if known != present:
         was, now = (value[:12] if value else ABSENT for value in (known, present))
@@ -51,15 +52,20 @@ def _data(raw: str, audit: Path) -> Iterator[str]:
 
 
 def _of_job(job: str, path: Path, wanted: Mapping[str, Any], fingerprint: str) -> Iterator[str]:
-    if not path.exists():
+    try:
+        origin = read_json(path)["provenance"]
+        config, code, versions = origin["config"], origin["code"], dict(origin["versions"])
+    except FileNotFoundError:
         yield f"results: {path} does not exist; {job} runs"
         return
-    origin = read_json(path)["provenance"]
-    for place, now, was in _differences(wanted, origin["config"]):
+    except DAMAGED:
+        yield f"results: {path} is damaged; remove it, so that {job} runs"
+        return
+    for place, now, was in _differences(wanted, config):
         yield f"config: {place} is {now}, it was {was}; {job} runs"
-    if origin["code"] != fingerprint:
+    if code != fingerprint:
         yield f"engine: the code of {job.split()[0]} changed; {job.split()[0]} runs for every dataset"
-    for package, was in origin["versions"].items():
+    for package, was in versions.items():
         now = _version(package)
         if now != was:
             yield f"environment: {package} is {now}, it was {was}; by itself that runs nothing"

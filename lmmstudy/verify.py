@@ -1,20 +1,16 @@
 """`lmm verify`: the study once more, in an empty folder under other circumstances, compared byte by byte."""
 
 import os
-import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from lmmstudy.config import study
 from lmmstudy.history.workflow import command
 
 ELSEWHERE = {"TZ": "Pacific/Kiritimati", "LC_ALL": "C", "PYTHONHASHSEED": "1"}
 """Another time zone, another locale, another order of sets: results may not depend on them."""
-DEPTH = 8
-"""Folders around the temporary study, so that raw files at `../..` have a place too."""
 
 
 def verify(config: str) -> tuple[int, list[str]]:
@@ -26,9 +22,11 @@ def verify(config: str) -> tuple[int, list[str]]:
     checked = study({}, where=config)
     here = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="lmm-verify-") as root:
-        folder = Path(root).joinpath(*"x" * DEPTH)
-        _copy_inputs(checked, config, here, folder)
-        allowed = [*checked["files"]["raw_folders"], str(here)]  # for a raw file named by its full path
+        raw = [Path(dataset["path"]) for dataset in checked["datasets"].values()]
+        # Raw files at `../..` have a place in it too.
+        folder = Path(root).joinpath(*"x" * max(path.parts.count("..") for path in raw), "x")
+        _link_inputs(raw, here, folder)
+        allowed = [str(here), *(str(here / other) for other in checked["files"]["raw_folders"])]
         arguments = ("--cores", "1", "--directory", str(folder))
         done = subprocess.run(
             command(str(here / config), arguments, files={"raw_folders": allowed}),
@@ -44,13 +42,14 @@ def verify(config: str) -> tuple[int, list[str]]:
         return len(made), [text for path in made if (text := _difference(here / path, folder / path, path))]
 
 
-def _copy_inputs(config: Mapping[str, Any], name: str, here: Path, folder: Path) -> None:
+def _link_inputs(raw: Sequence[Path], here: Path, folder: Path) -> None:
+    """Links to what stands at the raw files' paths: what cannot be read here cannot be read there."""
     folder.mkdir(parents=True)
-    for dataset in config["datasets"].values():
-        source, target = here / dataset["path"], folder / dataset["path"]
-        if source.is_file() and not Path(dataset["path"]).is_absolute():
+    for path in raw:
+        source, target = here / path, folder / path
+        if not path.is_absolute() and os.path.exists(source) and not os.path.lexists(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
+            target.symlink_to(source.resolve())
 
 
 def _files(folder: Path) -> list[Path]:

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from lmmcore.errors import LmmError
 from lmmstudy.cli import archive, check, fit, init, replay, run, verify, why
@@ -30,6 +31,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code. Mistakes of the user end in a sentence, not in a traceback."""
     given = parser().parse_args(arguments)
+    if isinstance(sys.stdout, TextIOWrapper):  # names that the terminal cannot show are no reason to stop
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return int(given.main(given))
     except (ConfigError, LmmError) as error:
@@ -38,3 +41,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        print(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.", file=sys.stderr)
+        return 1

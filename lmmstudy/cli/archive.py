@@ -29,7 +29,4 @@ def main(given: Namespace) -> int:
     except Held as other:
         print(f"Another run holds the lock: {other}. Nothing was done.", file=sys.stderr)
         return Exit.LOCKED
-    except OSError as error:
-        print(f"{error.filename or given.file} cannot be used: {error.strerror}.", file=sys.stderr)
-        return Exit.CRASH
     return Exit.SAME

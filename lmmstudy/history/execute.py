@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lmmcore.errors import DataError, LmmError
 from lmmstudy.comparable import shared
 from lmmstudy.config import ConfigError, study
 from lmmstudy.files import read_json, write_json
@@ -20,6 +21,7 @@ from lmmstudy.history.lock import Held, abandoned, hold, locked_by_snakemake
 from lmmstudy.history.snapshot import snapshot
 
 RUNS = Path("runs")
+STATE = RUNS / "state.json"
 SHOWN = 5
 """Moves and datasets that the terminal shows; runs/last.html has them all."""
 
@@ -29,6 +31,15 @@ def execute(config: str, arguments: Sequence[str]) -> Exit:
 
     arguments : passed on to Snakemake. Every run leaves at least one line in runs/ledger.jsonl.
     """
+    try:
+        return _locked(config, arguments)
+    except OSError as error:
+        _say(_sentence(error))
+        return Exit.CRASH
+
+
+def _locked(config: str, arguments: Sequence[str]) -> Exit:
+    """The run, unless another one holds the lock."""
     begun = ledger.now()
     name = ledger.new_run(begun)
     owner = f"run {name}, process {os.getpid()} on {socket.gethostname()}, since {begun}"
@@ -40,9 +51,6 @@ def execute(config: str, arguments: Sequence[str]) -> Exit:
         event = {"event": "refused", "run": name, "time": begun, "exit": int(Exit.LOCKED)}
         ledger.append(RUNS / "ledger.jsonl", event | {"holder": str(other)})
         return Exit.LOCKED
-    except OSError as error:
-        _say(_sentence(error))
-        return Exit.CRASH
 
 
 def _recorded(name: str, begun: str, config: str, arguments: Sequence[str], lock: int) -> Exit:
@@ -60,6 +68,9 @@ def _recorded(name: str, begun: str, config: str, arguments: Sequence[str], lock
     except ConfigError as problems:
         _say(str(problems))
         code, end["message"] = Exit.CONFIG, str(problems)
+    except LmmError as error:
+        _say(str(error))
+        code, end["message"] = Exit.CRASH, str(error)
     except KeyboardInterrupt:
         code, end["message"] = Exit.CRASH, "stopped by the user"
     except OSError as error:
@@ -70,9 +81,11 @@ def _recorded(name: str, begun: str, config: str, arguments: Sequence[str], lock
         code, end["message"] = Exit.CRASH, f"{type(error).__name__}: {error}"
     end |= {"event": "finished", "run": name, "time": ledger.now(), "exit": int(code)}
     end |= {"outcome": MEANING[code], "seconds": round(time.monotonic() - clock, 1)}
-    ledger.append(path, end)
-    _say(f"Run {name}: {MEANING[code]} (exit code {int(code)}).")
-    notify.notify(ledger.last_finished(events), end)
+    try:
+        ledger.append(path, end)
+    finally:  # a full disk is news
+        _say(f"Run {name}: {MEANING[code]} (exit code {int(code)}).")
+        notify.notify(ledger.last_finished(events), end)
     return code
 
 
@@ -85,10 +98,11 @@ def _run(name: str, config: str, arguments: Sequence[str], lock: int, end: dict[
             _say(f"{end['message']}: if none is, say snakemake --unlock. Nothing was done.")
             return Exit.LOCKED
         workflow.unlock(config)
+    before = _last_good()
     log = RUNS / "logs" / f"{name}.log"
     status = workflow.run(workflow.command(config, arguments), log, lock, RUNS / "lock")
     end |= {"snakemake": status, "jobs": workflow.jobs(log)}
-    changes = _compare(name, checked)
+    changes = _compare(name, checked, before)
     stale = _stale(checked)
     if stale:
         end["stale"] = sorted(stale)
@@ -112,10 +126,21 @@ def _run(name: str, config: str, arguments: Sequence[str], lock: int, end: dict[
     return code
 
 
-def _compare(name: str, config: dict[str, Any]) -> list[Change]:
-    """Changes since the last good run of each dataset; the good runs are brought up to date."""
-    path = RUNS / "state.json"
-    old: dict[str, Any] = read_json(path) if path.exists() else {}
+def _last_good() -> dict[str, Any]:
+    """The last good run of each dataset. Raises DataError: with a wrong one drift would go unnoticed."""
+    try:
+        state = read_json(STATE) if STATE.exists() else {}
+    except (ValueError, RecursionError):
+        state = None
+    if not isinstance(state, dict) or not all(isinstance(entry, dict) for entry in state.values()):
+        raise DataError(
+            f"{STATE} is damaged: put a copy back, or remove it, which makes the next results the reference."
+        )
+    return state
+
+
+def _compare(name: str, config: dict[str, Any], old: dict[str, Any]) -> list[Change]:
+    """Changes since `old`, the last good run of each dataset; the good runs are brought up to date."""
     new: dict[str, Any] = {}
     changes = []
     for dataset, stanza in sorted(config["datasets"].items()):
@@ -134,13 +159,13 @@ def _compare(name: str, config: dict[str, Any]) -> list[Change]:
         changes.append(change)
     for dataset in sorted(set(old) - set(new)):
         changes.append(Change(dataset, Exit.SAME, "removed", f"{dataset} is no longer in the configuration"))
-    write_json(new, path)
+    write_json(new, STATE)
     return changes
 
 
 def _stale(config: dict[str, Any]) -> dict[str, str]:
     """A sentence for each dataset whose raw file has been the same for more than its `max_age` in days."""
-    state = read_json(RUNS / "state.json")
+    state = read_json(STATE)
     limits = {name: stanza["max_age"] for name, stanza in config["datasets"].items() if "max_age" in stanza}
     since = {name: state.get(name, {}).get("data_since") for name in limits}
     ages = {name: ledger.age(moment) for name, moment in since.items() if moment}

@@ -30,19 +30,35 @@ def append(path: Path, event: Mapping[str, Any]) -> None:
         os.close(descriptor)
 
 
+NEEDED: dict[str, dict[str, type]] = {
+    "started": {"run": str},
+    "dataset": {"run": str, "dataset": str, "message": str},
+    "interrupted": {"run": str},
+    "finished": {"run": str, "exit": int},
+}
+"""What the next run reads of an event, and its type."""
+
+
 def read(path: Path) -> list[Event]:
-    """Every event of the ledger, the oldest first; lines that were cut off are left out."""
+    """Every event of the ledger, the oldest first; lines that were cut off or are no event are left out."""
     if not path.exists():
         return []
     events = []
-    for line in path.read_text("utf-8", errors="replace").splitlines():
+    for line in path.read_text("utf-8", errors="replace").split("\n"):
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if isinstance(event, dict):
+        if _is_event(event):
             events.append(event)
     return events
+
+
+def _is_event(line: Any) -> bool:
+    if not isinstance(line, dict) or not isinstance(line.get("event"), str):
+        return False
+    needed = NEEDED.get(line["event"], {})
+    return all(isinstance(line.get(key), kind) for key, kind in needed.items())
 
 
 def unfinished(events: list[Event]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -20,19 +21,28 @@ def notify(before: dict[str, Any] | None, now: dict[str, Any]) -> None:
     command = os.environ.get(VARIABLE, "").strip()
     if not command or (before["exit"] if before else 0) == now["exit"]:
         return
-    was = before["outcome"] if before else "no run before"
+    was = before.get("outcome", before["exit"]) if before else "no run before"
     lines = [f"{now['outcome']} (exit code {now['exit']}; before: {was}), run {now['run']}"]
     changed = now.get("datasets", {}).get("changed", [])
     lines += [f"datasets: {', '.join(changed[:20])}"] if changed else []
     lines += [str(now["message"])] if now.get("message") else []
+    text = "\n".join(lines) + "\n"
     try:
-        subprocess.run(
-            shlex.split(command),
-            input="\n".join(lines) + "\n",
-            text=True,
-            env=os.environ | {"LMM_EXIT": str(now["exit"])},
-            timeout=PATIENCE,
-            check=True,
-        )
+        _call(shlex.split(command), text.encode("utf-8", "backslashreplace"), str(now["exit"]))
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         print(f"The notification failed, the run did not: {error}", file=sys.stderr)
+
+
+def _call(command: list[str], text: bytes, code: str) -> None:
+    """Run the command; when it takes too long it is killed, with all that it started."""
+    environment = os.environ | {"LMM_EXIT": code}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, env=environment, start_new_session=True
+    ) as process:
+        try:
+            process.communicate(text, timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from lmmstudy.files import write_text
+from lmmstudy.files import DAMAGED, write_text
 from lmmstudy.history.ledger import Event
 from lmmstudy.history.past import Past, pasts
 from lmmstudy.history.snapshot import unfinished
@@ -53,7 +53,7 @@ def _entry(dataset: str, folder: Path, number: int, linked: bool) -> Entry:
     link = f"{quote(dataset)}.html" if linked else ""
     try:
         return read_entry(dataset, folder / "clean.json", folder / "selection.json", number, link)
-    except (OSError, ValueError):
+    except DAMAGED:
         return Entry(dataset, link, "not finished", "bad", unfinished(dataset))
 
 

@@ -29,7 +29,7 @@ class Past:
 def pasts(events: Sequence[Event]) -> dict[str, Past]:
     """The past of each dataset that the ledger names. A run that tells nothing of a dataset left it as it
     was."""
-    begun = {event["run"]: event["time"] for event in events if event.get("event") == "started"}
+    begun = {event["run"]: str(event.get("time")) for event in events if event.get("event") == "started"}
     places = {run: place for place, run in enumerate(begun)}
     told: dict[str, dict[str, Event]] = {}
     for event in events:

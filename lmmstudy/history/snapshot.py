@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from lmmstudy.files import canonical_json, read_json
+from lmmstudy.files import DAMAGED, canonical_json, read_json
 from lmmstudy.report.index import key_row
 
 Snapshot = dict[str, Any]
@@ -21,23 +21,23 @@ CAUSES = ("data", "config", "engine", "environment")
 
 def snapshot(dataset: str, candidates: list[str], results: Path) -> Snapshot:
     """The present state of `dataset` under the folder `results`, beside which reports/ stands."""
-    folder = results / dataset
+    try:
+        (results.parent / "reports" / f"{dataset}.html").stat()
+        return _snapshot(candidates, results / dataset)
+    except DAMAGED:
+        return {"status": "unfinished", "message": unfinished(dataset), "causes": {}}
+
+
+def _snapshot(candidates: list[str], folder: Path) -> Snapshot:
+    """What the results in `folder` say. Raises DAMAGED."""
     files = [folder / "clean.json", folder / "selection.json"]
     files += [folder / "models" / f"{model}.json" for model in candidates]
-    try:
-        clean, selection, *records = (read_json(path) for path in files)
-        (results.parent / "reports" / f"{dataset}.html").stat()
-    except (OSError, ValueError):
-        return {
-            "status": "unfinished",
-            "message": unfinished(dataset),
-            "causes": {},
-        }
+    clean, selection, *records = (read_json(path) for path in files)
     state: Snapshot = {"causes": _causes(clean, selection, records), "message": selection["message"]}
     state |= {"rows": clean["rows"]["used"], "subjects": clean["subjects"]["used"]}
     if selection["status"] != "ok":
         return state | {"status": "failed"}
-    record = next(record for record in records if record["model"] == selection["selected"])
+    record = {record["model"]: record for record in records}[selection["selected"]]
     key = key_row(record, clean)
     return state | {
         "status": "ok",

@@ -18,6 +18,9 @@ from lmmstudy.report.data_names import RESULTS, TABLES
 from lmmstudy.report.results import Fitted
 from lmmstudy.report.study import Study
 
+FORMULA = r"^[=+\-@\t\r]"
+"""How a field begins that a spreadsheet takes for a formula; negative numbers apart."""
+
 
 def write_files(study: Study, folder: str | Path) -> None:
     """Write every file of data_names.FILES to `folder`."""
@@ -58,12 +61,18 @@ def plain(value: Any) -> Any:
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]] | Mapping[str, Any]) -> str:
-    """A table as CSV; rows one by one, or a mapping of whole columns. What is missing is empty."""
+    """A table as CSV; rows one by one, or a mapping of whole columns. What is missing is empty.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe before it, as spreadsheets do.
+    """
     import polars as pl
 
     data = rows if isinstance(rows, Mapping) else _columns(columns, rows)
     frame = pl.DataFrame({name: data.get(name, []) for name in columns}, strict=False)
-    return frame.with_columns(pl.col(pl.Float64).fill_nan(None)).write_csv()
+    text = pl.col(pl.String)
+    formula = text.str.contains(FORMULA) & text.cast(pl.Float64, strict=False).is_null()
+    inert = pl.when(formula).then(pl.lit("'") + text).otherwise(text).name.keep()
+    return frame.with_columns(pl.col(pl.Float64).fill_nan(None)).with_columns(inert).write_csv()
 
 
 def _columns(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
