@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lmmstudy.files import DAMAGED
 from lmmstudy.history.drift import move_of
 from lmmstudy.history.ledger import Event
 from lmmstudy.report.series import Interval
@@ -33,7 +34,7 @@ def pasts(events: Sequence[Event]) -> dict[str, Past]:
     places = {run: place for place, run in enumerate(begun)}
     told: dict[str, dict[str, Event]] = {}
     for event in events:
-        if event.get("event") == "dataset" and event.get("run") in begun:
+        if event.get("event") == "dataset" and event.get("run") in begun and _is_readable(event):
             told.setdefault(event["dataset"], {})[event["run"]] = event
     found = {}
     for dataset, changes in told.items():
@@ -44,6 +45,15 @@ def pasts(events: Sequence[Event]) -> dict[str, Past]:
         time = begun[last].replace("T", " ").replace("Z", " UTC")
         found[dataset] = Past(time, event, places[last] == len(begun) - 1, tuple(runs))
     return found
+
+
+def _is_readable(event: Event) -> bool:
+    """Whether its numbers are as this version writes them."""
+    try:
+        _key(event), Past("", event, False, ()).details
+    except DAMAGED:
+        return False
+    return True
 
 
 def _key(event: Mapping[str, object]) -> Interval | None:

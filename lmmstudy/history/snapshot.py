@@ -73,9 +73,10 @@ def _estimates(record: Mapping[str, Any]) -> dict[str, list[float | None]]:
 def _causes(clean: Mapping[str, Any], selection: Mapping[str, Any], records: list[Any]) -> dict[str, str]:
     """A hash of the raw file, the config that the results used, the code, the versions."""
     origins = [item["provenance"] for item in (clean, selection, *records)]
+    models = [record["model"] for record in records]  # a new name is told as a change too
     return {
         "data": str(clean["source"]["sha256"]),
-        "config": _hash([origin["config"] for origin in origins]),
+        "config": _hash([models, *(origin["config"] for origin in origins)]),
         "engine": _hash([origin["code"] for origin in origins]),
         "environment": _hash([origin["versions"] for origin in origins]),
     }

@@ -3,9 +3,12 @@
 Beside the mistakes in test_config, test_config_file and test_config_structures.
 """
 
+import time
+
 import pytest
 
 from lmmstudy.check import check
+from lmmstudy.config_file import read_config
 
 PLAIN = """
 datasets:
@@ -56,6 +59,8 @@ SWAPPED = {
         'path: "raw\\ncsv"': "'raw\\ncsv' has characters that stand for something else here ('\\n')",
         "path: '{{ name }}.csv'": "has characters that stand for something else here ('{' '}')",
         "path: /dev/zero": "datasets.growth.path: '/dev/zero' is outside the study's folder",
+        f"path: {'a' * 300}": "(File name too long): correct this, or `path`.",
+        "path: raw.csv/raw.csv": "there is no file raw.csv/raw.csv: put it there, or correct `path`.",
         "path: a: b": "line 4, column 12: this is not YAML: mapping values are not allowed here; put a text",
         "\tpath: raw.csv": "indent with spaces, not with tabs",
     },
@@ -65,6 +70,11 @@ SWAPPED = {
         "subject:": "datasets.growth.subject: null is not a text",
         "subject: 1": "datasets.growth.subject: 1 is not a text; put it in quotation marks",
         "subject: [id]": "datasets.growth.subject: ['id'] is not a text",
+        'subject: patient\'s "id"': "raw.csv has no column 'patient\\'s \"id\"'",
+        "subject: id.__class__": "raw.csv has no column 'id.__class__'",
+        "subject: '*'": "datasets.growth: the column '*' has a name that stands for several columns",
+        "subject: ^i.*$": "the column '^i.*$' has a name that stands for several columns; rename it",
+        "subject: !!str 1": "line 5, column 14: this is not YAML: the tag '!!str' has no place here",
         'subject: "i\\0d"': "datasets.growth.subject: the column 'i\\x00d' cannot have a backtick",
     },
     "time: t": {
@@ -83,6 +93,8 @@ SWAPPED = {
         "fixed: t + dose": "raw.csv has no column 'dose'",
         "fixed: t +": "m cannot be fitted to growth: 'y ~ t + + (1 | id)'",
         "fixed: (t": "m cannot be fitted to growth: 'y ~ (t + (1 | id)': The parenthesis opened at",
+        "fixed: '`^.*$`'": "the column '^.*$' has a name that stands for several columns; rename it",
+        'fixed: "\\ud800"': "datasets.growth.fixed: '\\ud800' has half a character; correct it",
         "fixed: t.__class__": "looks like an attribute, which formulas do not have",
         "fixed: foo(t)": "The function 'foo' at character",
         "fixed: t; import os": "m cannot be fitted to growth: 'y ~ t; import os + (1 | id)'",
@@ -104,6 +116,7 @@ SWAPPED = {
         f"{{formula: {FORMULA}, residual: ar1}}": "models.m.residual: 'ar1' is not a section of keys",
         f"{{formula: {FORMULA}, residual: {{type: AR1}}}}": "'AR1' is not allowed, did you mean 'ar1'?",
         f"{{formula: {FORMULA}, residual: {{type: ar1, order: 2}}}}": "residual: unknown key 'order'",
+        f"{{formula: {FORMULA}, variance: {{type: [power]}}}}": "variance.type: ['power'] is not allowed",
         f"{{formula: {FORMULA}, family: poisson}}": "models.m: unknown key 'family'",
     },
     FORMULA: {
@@ -136,6 +149,13 @@ KEYS = {
     "encoding: rot13": "growth.encoding: Python knows no text encoding 'rot13'",
     "encoding: 1252": "growth.encoding: 1252 is not a text; put it in quotation marks",
     "missing: -99": "growth.missing: -99 is not a list",
+    "missing: [1.0e200]": "growth.missing: 1e+200 is beyond everything measured; numbers go up to 1e+100",
+    "range: {y: [0, 010]}": "growth.range.y.1: '010' is not a number; write 10, without quotation marks",
+    "range: {y: [0, 1:30]}": "growth.range.y.1: '1:30' is not a number",
+    "range: {y: [0, 0x10]}": "growth.range.y.1: '0x10' is not a number",
+    f"range: {{y: [0, 1{'0' * 400}]}}": "growth.range.y: 1000",
+    "max_age: 1e3": "growth.max_age: '1e3' is not a number; write 1000, without quotation marks",
+    "max_age: '30'": "growth.max_age: '30' is not a number; write 30, without quotation marks",
     "missing: [no]": "growth.missing.0: False is not a text or a number; YAML reads yes, no",
     "range: [0, 1]": "growth.range: [0, 1] is not a section of keys and values",
     "range: {y: '0-1'}": "growth.range.y: '0-1' is not a list",
@@ -176,8 +196,12 @@ ENDINGS = {
     "files: {raw_folders: ['']}": "files.raw_folders.0: '' must not be empty",
     "on: 1": "line 12: the key 'on' is not text",
     "---\na: 1": "but found another document",
+    "x: !!timestamp soon": "the tag '!!timestamp' has no place here",
+    "x: !!int ''": "the tag '!!int' has no place here",
+    "x: !!map [a]": "the tag '!!map' has no place here",
+    "x: !include /etc/passwd": "the tag '!include' has no place here",
     "x: &a [*a]": "its aliases (*name) repeat too much, or contain themselves",
-    "x: !!python/name:os.system": "line 12, column 4: this is not YAML: the tag '!!python/name:os.system' has no",
+    "x: !!python/name:os.system": "line 12, column 4: this is not YAML: the tag '!!python/name:os.system'",
 }
 MISTAKES = [
     *((PLAIN.replace(old, new, 1), words) for old, swaps in SWAPPED.items() for new, words in swaps.items()),
@@ -209,6 +233,34 @@ def test_one_mistake(folder, text, words):
     said = checked(folder, text)
     assert words in said
     assert all(line.isprintable() for line in said.splitlines())
+
+
+def test_numbers_that_yaml_reads_in_its_own_way_stay_as_they_are_written(folder):
+    """Levels and codes with leading zeros; and a character that JSON writes as two halves."""
+    keys = (
+        'title: "\\ud83d\\ude00"\n    missing: [010, 1:30, 1_0]\n    categories: {site: [01, 02]}\n    fixed'
+    )
+    (folder / "c.yaml").write_text(PLAIN.replace("fixed", keys, 1))
+    stanza = read_config("c.yaml")["datasets"]["growth"]
+    assert stanza["missing"] == ["010", "1:30", "1_0"]
+    assert stanza["categories"] == {"site": ["01", "02"]}
+    assert stanza["title"] == "\U0001f600"
+
+
+LAUGHS = "".join(f"l{k}: &l{k} {{<<: [{', '.join([f'*l{k - 1}'] * 9)}]}}\n" for k in range(1, 13))
+
+
+def test_mappings_that_take_in_each_other_without_end(folder):
+    said = checked(folder, "l0: &l0 {a: 1, b: 2}\n" + LAUGHS + PLAIN)
+    assert "`<<` repeats too much" in said
+
+
+def test_a_large_study_is_checked_in_a_moment(folder):
+    stanza = PLAIN.split("datasets:")[1].split("models:")[0]
+    study = "".join(stanza.replace("growth", f"growth{k}").strip("\n") + "\n" for k in range(300))
+    begun = time.process_time()
+    assert checked(folder, f"datasets:\n{study}models:{PLAIN.split('models:')[1]}") == ""
+    assert time.process_time() - begun < 5
 
 
 SECOND = """

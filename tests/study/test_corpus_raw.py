@@ -3,8 +3,10 @@
 Beside the corpus of test_clean_refused, whose way of looking this file shares.
 """
 
+import csv
 import datetime
 import gzip
+import io
 
 import polars as pl
 import pytest
@@ -12,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_clean import clean
 from test_clean_refused import HEAD, parquet, refused
+
+from lmmstudy.clean_read import Unusable, text_table
 
 TWO = "1,0,1\n1,1,2\n"
 PLAIN = f"id,t,y\n{TWO}"
@@ -61,10 +65,42 @@ REFUSED = {
         {},
         "is not a proper table: a field has quotes and does not begin with one: put it in quotes, and those",
     ),
+    "rows that quotes would join": (
+        'id,t,y,note\n1,0,1,"6" pipe"\n1,1,2,"7" pipe"\n',
+        {},
+        'in row 2 there is text after a closing quote: write quotes within a field twice ("")',
+    ),
+    "two halves of a number": (
+        'id,t,y\n1,0,1\n1,1,"1"5\n',
+        {},
+        "in row 3 there is text after a closing quote",
+    ),
+    "escaped as in C": ('id,t,y\n"a \\" b",0,1\n', {}, "in row 2 there is text after a closing quote"),
+    "open to the end": (
+        HEAD + '1,1,2\n"1,2,3\n1,3,4\n',
+        {},
+        "in row 4 a quote is not closed: it opens there",
+    ),
+    "another encoding than said": (
+        "id,t,y\nJosé,0,1\n",
+        {"encoding": "latin-1"},
+        "raw.csv is utf-8 and not latin-1: remove `encoding`",
+    ),
+    "half a character by escape": (
+        "id,t,y\n\\ud800,0,1\n",
+        {"encoding": "unicode_escape"},
+        "character 7 of raw.csv is half a character: correct `encoding`",
+    ),
+    "R's own file": (gzip.compress(b"X\n\0\0\0\3"), {}, "raw.csv is an R file: export it as CSV"),
+    "many levels": (
+        "id,t,y,x\n1,0,1,z\n",
+        {"fixed": "x", "categories": {"x": [f"level {k}" for k in range(200)]}},
+        "'level 19' and 180 more)",
+    ),
     "line of JSON": (
         '{"id":1,"t":0}\n{"id":2,"t":0}\n',
         {},
-        "is not a proper table: in row 1 there is text after a closing quote: write quotes within a field twice",
+        "is not a proper table: in row 1 there is text after a closing quote",
     ),
     "web page": ("<html><td>id</td></html>", {}, "has no columns 'id', 't', 'y'"),
     "columns of fixed width": (
@@ -165,6 +201,16 @@ TYPED = {
     ),
     "beyond measure": (parquet(id=[1, 1], t=[0, 1], y=[1.0, -1e200]), {}, "-1e+200 in row 3"),
     "nothing in a covariate": (parquet(id=[1], t=[0], y=[1.0], x=[None]), {"fixed": "x"}, "1 missing x"),
+    "beyond all years": (
+        parquet(id=[1, 1], t=pl.Series([0, 2**62]).cast(pl.Datetime("ms")), y=[1.0, 2.0]),
+        DATED,
+        "column 't' holds dates beyond all years in row 3: correct them",
+    ),
+    "one id in two forms": (
+        parquet(id=["\u00fc", "u\u0308"], t=[0, 0], y=[1.0, 2.0]),
+        {},
+        "contradicting rows (id '\u00fc' at t 0, rows 2, 3)",
+    ),
     "dates as text": (parquet(id=[1], t=["2024-01-01"], y=[1.0]), {}, "for dates set `time_unit`"),
 }
 
@@ -198,6 +244,13 @@ READ = {
         DATED | {"date_format": "%Y%m%d"},
     ),
     "twice the same": (PLAIN + "1,1,2\n", {}),
+    "marked and declared": (f"\ufeff{PLAIN}".encode("utf-16-le"), {"encoding": "utf-16-le"}),
+    "a name without end": (PLAIN.replace("y\n", f"y,{'z' * 200_000}\n"), {}),
+    "a field without end": (PLAIN.replace("y\n", "y,z\n") + '1,1,2,"' + "a,\n" * 100_000 + '"\n', {}),
+    "wide, with the first one as a covariate": (
+        "id,w0,w1\n1,1,2\n",
+        {"wide": {"w0": 0, "w1": 1}, "fixed": "w0"},
+    ),
 }
 
 
@@ -221,6 +274,24 @@ def test_what_was_read_is_named_even_if_it_is_of_no_use(tmp_path):
     audit, _ = clean(tmp_path, HEAD + "1,1,high\n")
     content = (HEAD + "1,1,high\n").encode()
     assert audit["source"]["bytes"] == len(content) and len(audit["source"]["sha256"]) == 64
+
+
+CELLS = st.sampled_from(['"', '""', ",", ",", "\n", "\n", "1", "2", "a", " ", '5"', '","', "'", "\\"])
+
+
+@settings(max_examples=200, deadline=None)
+@given(pieces=st.lists(CELLS, max_size=25))
+def test_quotes_are_read_as_the_standard_says_or_not_at_all(pieces):
+    """RFC 4180, by Python's own reader: no row vanishes into another, no field into its neighbour."""
+    text = "id,t,y\n" + "".join(pieces)
+    try:
+        table = text_table(text, ",", "raw.csv")
+    except Unusable as reason:
+        assert "raw.csv is not a proper table" in str(reason)
+        return
+    _, *records = csv.reader(io.StringIO(text), strict=True)
+    whole = [tuple([*record, "", "", ""][:3]) for record in records]
+    assert [tuple(value or "" for value in row) for row in table.rows()] == whole
 
 
 KINDS = (
