@@ -95,7 +95,7 @@ def _check_unique(names: Sequence[str], file: str) -> None:
 
 def _records(text: str, separator: str) -> Iterator[list[str]]:
     """The records of the text. Raises csv.Error where a quoted field does not end as it should."""
-    csv.field_size_limit(len(text) + 1)
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # it holds for all readers of the process
     return csv.reader(io.StringIO(text), delimiter=separator, strict=True)
 
 

@@ -1,5 +1,6 @@
 """The ledger, the lock, what counts as moved, who is told."""
 
+import itertools
 import json
 import os
 import signal
@@ -9,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from lmmstudy.files import write_json, write_text
 from lmmstudy.history import ledger, lock, notify, page
 from lmmstudy.history.codes import Exit, gravest
 from lmmstudy.history.drift import compare
+from lmmstudy.history.past import pasts
+from lmmstudy.history.snapshot import snapshot
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -101,6 +105,52 @@ def test_the_ledger_survives_a_write_that_was_cut_off(tmp_path):
     assert ledger.unfinished([*events, {"event": "interrupted", "run": "a"}]) == []
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["\0\0", "[]", "[" * 5000, '{"event": 5}', '{"event": "started"}', '{"event": "finished", "run": "a"}'],
+)
+def test_lines_that_are_no_event_are_left_out(tmp_path, line):
+    path = tmp_path / "ledger.jsonl"
+    path.write_text(f'{{"event": "started", "run": "b"}}\n{line}\n')
+    assert [event["run"] for event in ledger.read(path)] == ["b"]
+
+
+def test_an_event_with_numbers_of_another_kind_has_no_part_in_the_history():
+    start = {"event": "started", "run": "a", "time": "t"}
+    event = {"event": "dataset", "run": "a", "dataset": "d", "message": "m"}
+    odd = [{"key": {"term": "t"}}, {"moves": [{"name": "t"}]}, {"moves": 5}, {"conclusions": 5}]
+    assert not any(pasts([start, event | part]) for part in odd)
+    assert pasts([start, event])["d"].details == []
+
+
+def test_results_cut_off_or_changed_by_hand_are_not_finished(tmp_path):
+    names = ("clean.json", "selection.json", "models/m.json")
+    for name, text in itertools.product(names, ("", "{", "{}", "[]", "5")):
+        results(tmp_path, "m")
+        (tmp_path / "results/d" / name).write_text(text)
+        assert snapshot("d", ["m"], tmp_path / "results")["status"] == "unfinished", (name, text)
+
+
+def test_a_model_of_another_name_is_a_change_of_the_configuration(tmp_path):
+    """Else the selection of `n` in place of `m` would be a change without a cause."""
+    old, new = (snapshot("d", [name], results(tmp_path, name)) for name in ("m", "n"))
+    change = compare("d", old, new, 0.001)
+    assert (change.code, change.causes) == (Exit.CONCLUSION, ("config",))
+
+
+def results(folder: Path, model: str) -> Path:
+    """The results of the dataset `d` with one candidate, as far as a snapshot reads them."""
+    origin = {"provenance": {"config": {}, "code": "c", "versions": {}}}
+    clean = origin | {"source": {"sha256": "a"}, "rows": {"used": 4}, "subjects": {"used": 2}}
+    selection = origin | {"status": "ok", "selected": model, "message": "m"}
+    record = origin | {"model": model, "status": "ok", "fixed": [], "random": [], "residual_parameters": {}}
+    write_json(clean, folder / "results/d/clean.json")
+    write_json(selection, folder / "results/d/selection.json")
+    write_json(record, folder / f"results/d/models/{model}.json")
+    write_text("", folder / "reports/d.html")
+    return folder / "results"
+
+
 def test_git_state_is_of_the_repository_or_nothing(tmp_path):
     assert ledger.git_state(tmp_path) == {"commit": None, "dirty": None}
     git = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e@x"]
@@ -170,6 +220,15 @@ def test_a_notification_that_fails_is_not_fatal(monkeypatch, capsys, command):
     monkeypatch.setenv("LMM_NOTIFY", command)
     notify.notify(None, finished(Exit.FAILED))
     assert "The notification failed, the run did not" in capsys.readouterr().err
+
+
+def test_a_notification_that_hangs_is_stopped_with_all_it_started(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(notify, "PATIENCE", 0.5)
+    monkeypatch.setenv("LMM_NOTIFY", f"sh -c 'sleep 60 & echo $! > {tmp_path / 'child'}; wait'")
+    notify.notify(None, finished(Exit.FAILED))
+    assert "The notification failed, the run did not" in capsys.readouterr().err
+    child = Path("/proc", (tmp_path / "child").read_text().strip(), "stat")
+    assert not child.exists() or child.read_text().split()[2] == "Z"
 
 
 def test_the_page_shows_the_gravest_first_and_no_markup_of_the_data():

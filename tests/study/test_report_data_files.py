@@ -93,6 +93,13 @@ def test_what_is_missing_is_empty_and_texts_are_quoted():
     assert csv_text(("name", "value"), ()) == "name,value\n"
 
 
+def test_a_text_is_no_formula_of_a_spreadsheet():
+    texts = ["=cmd()", "+1+1", "-1+1", "@x", "\t=1", "-1", "+2.5", "a=b", None]
+    lines = csv_text(["a", "b"], [{"a": text, "b": -1.5} for text in texts]).splitlines()
+    told = ["'=cmd()", "'+1+1", "'-1+1", "'@x", "'\t=1", "-1", "+2.5", "a=b", ""]
+    assert lines == ["a,b", *(f"{text},-1.5" for text in told)]
+
+
 def test_a_run_from_the_raw_file_writes_page_and_files(tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
