@@ -2,19 +2,29 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import tarfile
+from pathlib import Path
 
-from studies import Study
+from studies import ROOT, Study
+
+from lmmstudy.archive import PROGRAM
 
 
-def pack(study: Study, name: str) -> bytes:
-    said = study.lmm("archive", name)
+def pack(study: Study, name: str, *arguments: str) -> bytes:
+    said = study.lmm("archive", name, *arguments)
     assert said.status == 0, said.text
     return (study.folder / name).read_bytes()
 
 
 def test_an_archive_runs_again_to_the_same_bytes(study, tmp_path):
-    """Unpacked elsewhere, all is made anew: by `lmm verify` beside what was made, by a run in its place."""
+    """Unpacked elsewhere, all is made anew: by `lmm verify` beside what was made, by `make reports` in its
+    place; and `lmm run` goes on with its history."""
+    for name in PROGRAM:
+        if not (study.folder / name).exists():
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            copy(ROOT / name, study.folder / name)
     assert study.lmm("run").status == 0
     first = pack(study, "one.tar.gz")
     os.utime(study.folder / "data/alpha.csv")
@@ -32,9 +42,30 @@ def test_an_archive_runs_again_to_the_same_bytes(study, tmp_path):
     kept, ledger = other.results(), other.ledger()
     shutil.rmtree(other.folder / "results")
     shutil.rmtree(other.folder / "reports")
+    installed(other.folder)
+    made = subprocess.run(["make", "reports"], cwd=other.folder, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    assert other.results() == kept
     run = other.lmm("run")
-    assert run.status == 0 and "nothing moved" in run.text
-    assert other.results() == kept and other.ledger()[: len(ledger)] == ledger
+    assert run.status == 0 and run.idle and "nothing moved" in run.text
+    assert other.ledger()[: len(ledger)] == ledger
+
+
+def installed(folder: Path) -> None:
+    """The packages that `make` would install there first: those of these tests."""
+    (folder / ".venv").mkdir()
+    (folder / ".venv/bin").symlink_to(Path(sys.executable).parent)
+    (folder / ".venv/.ready").touch()
+
+
+def test_a_configuration_of_another_name_is_the_one_that_the_archive_runs(study):
+    """`make reports` looks for config/config.yaml."""
+    (study.folder / "config/config.yaml").rename(study.folder / "mine.yaml")
+    (study.folder / "config/config.yaml").write_text("datasets: {}")
+    pack(study, "own.tar.gz", "--config", "mine.yaml")
+    with tarfile.open(study.folder / "own.tar.gz") as tar:
+        for name in ("study/mine.yaml", "study/config/config.yaml"):
+            assert tar.extractfile(name).read() == (study.folder / "mine.yaml").read_bytes()
 
 
 def test_files_that_the_archive_would_miss_are_named(study, tmp_path):

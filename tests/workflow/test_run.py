@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 
 import pytest
 from studies import MODELS, Study, new_study, stanza, write_raw
@@ -96,6 +97,15 @@ def test_numbers_that_move_though_nothing_changed(mine):
     assert "beta: 1 of" in run.text and "though neither data" in run.text
 
 
+@pytest.mark.parametrize("text", ["", "[]", '{"alpha": 5}'])
+def test_a_damaged_state_stops_the_run_before_it_begins(mine, text):
+    """Without the last good run no drift would be noticed."""
+    (mine.folder / "runs/state.json").write_text(text)
+    run = mine.lmm("run")
+    assert run.status == 1 and "runs/state.json is damaged: put a copy back, or remove it" in run.text
+    assert "Traceback" not in run.text and mine.ledger()[-1]["exit"] == 1
+
+
 def test_config_mistakes_and_a_held_lock_do_nothing(mine):
     with (mine.folder / "runs/lock").open("r+") as held:
         held.write("the night shift")
@@ -123,6 +133,11 @@ def test_a_defect_in_one_job_fails_its_dataset_alone(mine):
 
 
 def test_verify_repeats_every_byte_and_notices_one(mine):
+    """The sentence about a raw file that cannot be used is repeated too."""
+    (mine.folder / "data/beta.csv").unlink()
+    os.mkfifo(mine.folder / "data/beta.csv")
+    run = mine.lmm("run")
+    assert run.status == 20 and "data/beta.csv is not a regular file" in run.text
     record = mine.folder / "results/alpha/models/random_intercept.json"
     record.write_text(record.read_text() + " ")
     said = mine.lmm("verify")
