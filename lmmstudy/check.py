@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lmmstudy.clean import problems_of_raw
-from lmmstudy.config import ConfigError, load, plan, read_schema
+from lmmstudy.config import ConfigError, load, plan
 from lmmstudy.config_file import read_config
 from lmmstudy.places import usable
 from lmmstudy.problems_formulas import problems_of_formulas
@@ -38,13 +38,12 @@ def _alone(config: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     datasets, models = config.get("datasets"), config.get("models")
     if not isinstance(datasets, Mapping) or not isinstance(models, Mapping):
         return
-    schema = read_schema()
     general = {key: config[key] for key in ("files",) if key in config}
     for name, stanza in datasets.items():
         names = _texts(stanza.get("candidates")) if isinstance(stanza, Mapping) else []
         listed = {model: models[model] for model in names if model in models}
         try:
-            yield name, load({**general, "datasets": {name: stanza}, "models": listed}, schema)
+            yield name, load({**general, "datasets": {name: stanza}, "models": listed})
         except ConfigError:
             continue
 

@@ -11,6 +11,9 @@ from pathlib import Path
 
 LARGEST = 4 * 2**30
 """Bytes of an unpacked file; a bigger one is a mistake or an attack."""
+RATIO, SMALL = 200, 2**27
+"""How many times its size a packed table unpacks to at most, beyond a size that does no harm."""
+PIECE = 2**24
 PATIENCE = 10
 """Times to look again at a file that is being written, half a second apart."""
 FOREIGN = {
@@ -66,17 +69,27 @@ def read_bytes(path: Path, name: str) -> bytes:
 def unpacked(content: bytes, name: str) -> bytes:
     """`content` out of gzip if it is in it. Raises `Unusable` for damage and for what is no data file."""
     if content.startswith(b"\x1f\x8b"):
-        try:
-            with gzip.open(io.BytesIO(content)) as stream:
-                content = stream.read(LARGEST + 1)
-        except (OSError, EOFError, zlib.error) as error:
-            raise Unusable(f"{name} is damaged, its gzip packing breaks off: copy it again") from error
-        if len(content) > LARGEST:
-            raise Unusable(f"{name} unpacks to more than {LARGEST // 2**30} GiB: split it")
+        content = _out_of_gzip(content, name)
     for start, (kind, remedy) in FOREIGN.items():
         if content.startswith(start):
             raise Unusable(f"{name} is {kind}: {remedy}")
     return content
+
+
+def _out_of_gzip(packed: bytes, name: str) -> bytes:
+    """What is packed, piece by piece: a few bytes can unpack to more than there is memory."""
+    content = bytearray()
+    try:
+        with gzip.open(io.BytesIO(packed)) as stream:
+            while piece := stream.read(PIECE):
+                content += piece
+                if len(content) > LARGEST:
+                    raise Unusable(f"{name} unpacks to more than {LARGEST // 2**30} GiB: split it")
+                if len(content) > max(SMALL, RATIO * len(packed)):
+                    raise Unusable(f"{name} unpacks to more than {RATIO} times its size: that is no table")
+    except (OSError, EOFError, zlib.error) as error:
+        raise Unusable(f"{name} is damaged, its gzip packing breaks off: copy it again") from error
+    return bytes(content)
 
 
 def decoded(content: bytes, encoding: str, name: str) -> str:

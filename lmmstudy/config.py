@@ -9,6 +9,7 @@ Light on purpose: the Snakefile is parsed by every Snakemake process of a run.
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,9 @@ def load(
     return _with_defaults(complete, schema, schema)
 
 
+@cache
 def read_schema(path: Path = SCHEMA) -> dict[str, Any]:
-    """The JSON Schema of the configuration."""
+    """The JSON Schema of the configuration, read once: that takes longer than checking a stanza."""
     return yaml.safe_load(path.read_text("utf-8"))
 
 

@@ -122,4 +122,6 @@ def _scalar(text: str) -> str:
     """`text` as YAML: bare where that is safe, else in double quotes (JSON is YAML)."""
     safe = re.fullmatch(r"[A-Za-z_][\w./-]*", text, re.ASCII)
     words = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
-    return text if safe and text.lower() not in words else json.dumps(text, ensure_ascii=False)
+    # Characters that YAML does not take as they are have to be escaped.
+    escaped = json.dumps(text, ensure_ascii=not text.isprintable())
+    return text if safe and text.lower() not in words else escaped

@@ -24,6 +24,9 @@ NUMBER = "column 'y' holds what is not a number: {} in row 3"
 DATE = "column 't' holds what is not a date, or not written like the others: {} in row 2"
 WIDE = {"wide": {"w0": 0, "w4": 4}}
 
+BOMB = gzip.compress(b"0" * 2**25) * 64
+"""Two GiB in two MB."""
+
 REFUSED = {
     "byte order mark and header": (b"\xef\xbb\xbfid,t,y", {}, "a header but no rows"),
     "empty first rows": (f"\n\n{PLAIN}", {}, "row 1 of raw.csv names no column: the names must stand in the"),
@@ -90,6 +93,11 @@ REFUSED = {
         "id,t,y\n\\ud800,0,1\n",
         {"encoding": "unicode_escape"},
         "character 7 of raw.csv is half a character: correct `encoding`",
+    ),
+    "nothing but zeros, packed": (
+        BOMB,
+        {},
+        "raw.csv unpacks to more than 200 times its size: that is no table",
     ),
     "R's own file": (gzip.compress(b"X\n\0\0\0\3"), {}, "raw.csv is an R file: export it as CSV"),
     "many levels": (
