@@ -15,6 +15,7 @@ from lmmcore.covariance.variance import Variance
 from lmmcore.data import Table, read
 from lmmcore.errors import FitError
 from lmmcore.formula.parse import parse
+from lmmcore.heap import keep_freed_memory
 from lmmcore.model import Specification
 from lmmcore.residuals import fitted_values
 from lmmcore.result import Fit
@@ -55,6 +56,7 @@ def fit(
         >>> import lmmcore as lmm
         >>> lmm.fit("Reaction ~ Days + (Days | Subject)", frame)      # doctest: +SKIP
     """
+    keep_freed_memory()
     if method not in ("REML", "ML"):
         raise FitError(f"method is {method!r}, but must be 'REML' or 'ML'.")
     parsed = parse(formula)

@@ -17,9 +17,8 @@ from lmmcore.likelihood.profile import profile
 from lmmcore.moments.patterns import Patterns
 from lmmcore.moments.subjects import Subjects
 
-# Subjects evaluated at once: few enough for the processor's cache, and for the memory of one block to be used
-# again by the next instead of going back to the system.
-BLOCK = 4_096
+# Subjects evaluated at once.
+BLOCK = 16_384
 # Subjects whose matrices are kept between the deviance and its derivatives.
 KEPT = 200_000
 
