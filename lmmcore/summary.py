@@ -11,6 +11,9 @@ from lmmcore.inference.wald import linear_estimates
 if TYPE_CHECKING:
     from lmmcore.result import Fit
 
+# Balanced data have estimates such as 0.784375: half a digit is rounded away from zero, whatever the last bit.
+UP = 1 + 1e-12
+
 
 def text(fit: Fit) -> str:
     """Several lines: model, certificate, criteria, random effects, fixed effects."""
@@ -74,7 +77,7 @@ def _fixed(fit: Fit) -> list[str]:
     rows = [["term", "estimate", "std. error", "df", "t", "p"]]
     columns = (fit.terms, found.estimate, found.se, found.df, statistic, p_value)
     for term, estimate, se, df, t, p in zip(*columns, strict=True):
-        rows.append([term, f"{estimate:.5g}", f"{se:.4g}", f"{df:.2f}", f"{t:.3f}", f"{p:.4g}"])
+        rows.append([term, f"{estimate * UP:.5g}", f"{se:.4g}", f"{df:.2f}", f"{t:.3f}", f"{p:.4g}"])
     return _aligned(rows, left=1)
 
 

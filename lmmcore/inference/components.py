@@ -161,10 +161,13 @@ def covariance_of_tau(
     for parameter, is_held in zip(parameters, held, strict=True):
         if is_held and not parameter.effects:
             free[np.flatnonzero(parameter.jet(objective, tau).first)] = False
-    scale = 1 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), np.finfo(float).tiny))
+    bent = np.abs(np.diag(hessian)) > FLAT
     if solution.boundary:
         # At an end of its space a parameter of the residual leaves others without influence.
-        free[objective.residual.start : -1] &= np.abs(np.diag(hessian))[objective.residual.start : -1] > FLAT
+        free[objective.residual.start : -1] &= bent[objective.residual.start : -1]
+    if not bent[free].all():
+        return None
+    scale = 1 / np.sqrt(np.where(bent, np.abs(np.diag(hessian)), 1.0))
     place = np.ix_(free, free)
     values, vectors = np.linalg.eigh((hessian * np.outer(scale, scale))[place])
     if values[0] < FLAT:

@@ -47,7 +47,7 @@ class Submission:
 
     def finish(self) -> Run:
         """Wait for the end."""
-        return Run(self.head.wait(timeout=240), self.printed)
+        return Run(self.head.wait(timeout=600), self.printed)
 
 
 def submit(study: Study, *arguments: str) -> Submission:
