@@ -11,7 +11,7 @@ from lmmcore.inference.wald import linear_estimates
 if TYPE_CHECKING:
     from lmmcore.result import Fit
 
-# Balanced data have estimates such as 0.784375: half a digit is rounded away from zero, whatever the last bit.
+# Balanced data have estimates such as 0.784375: half a digit is rounded away from zero, not by its last bit.
 UP = 1 + 1e-12
 
 

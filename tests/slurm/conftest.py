@@ -26,8 +26,8 @@ def cluster() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def local(tmp_path_factory) -> Study:
-    """Four datasets with a candidate each, run by Snakemake alone."""
-    names = ("alpha", "beta", "gamma", "delta")
+    """Three datasets with a candidate each, run by Snakemake alone."""
+    names = ("alpha", "beta", "gamma")
     model = "random_intercept"
     folder = tmp_path_factory.mktemp("local") / "study"
     for seed, name in enumerate(names):
