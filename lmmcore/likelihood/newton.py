@@ -76,12 +76,14 @@ def minimise(objective: Objective, start: np.ndarray, known: Sequence[Optimum] =
         # Near the optimum the step is taken unseen: rounding noise must not stop it.
         if -slope >= NEAR and (further is None or not _falls(evaluation, further.deviance, slope)):
             full = None if further is None else further.deviance
-            length, tried = _line_search(objective, evaluation, step, slope, full)
+            further, tried = _line_search(objective, evaluation, step, slope, full)
             evaluations += tried
-            if length == 0.0:  # the fall that is left is below the rounding noise
+            if further is None:  # the fall that is left is below the rounding noise
                 break
-            turned, theta = objective.repivoted(evaluation.theta + length * step)
-            further = turned.evaluate(theta)
+            turned, theta = objective.repivoted(further.theta)
+            if turned is not objective:
+                further = turned.evaluate(theta)
+                evaluations += 1
         if further is None:
             break
         objective, evaluation = turned, further
@@ -121,8 +123,8 @@ def _falls(evaluation: Evaluation, deviance: float, slope: float) -> bool:
 
 def _line_search(
     objective: Objective, evaluation: Evaluation, step: np.ndarray, slope: float, full: float | None
-) -> tuple[float, int]:
-    """Length below 1 of the step that lowers the deviance, and the values spent; 0 if none does.
+) -> tuple[Evaluation | None, int]:
+    """The evaluation on the way that lowers the deviance, None if there is none; and how many were made.
 
     full : the deviance after the whole step, None if it has none.
     """
@@ -133,8 +135,8 @@ def _line_search(
         else:
             curvature = deviance - evaluation.deviance - length * slope
             length *= min(0.5, max(0.1, -slope * length / (2 * curvature)))
-        there = objective.value(evaluation.theta + length * step)
+        there = objective.evaluate(evaluation.theta + length * step)
         deviance = None if there is None else there.deviance
         if deviance is not None and _falls(evaluation, deviance, length * slope):
-            return length, tried
-    return 0.0, 39
+            return there, tried
+    return None, 39
