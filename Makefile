@@ -41,7 +41,7 @@ clean: ## delete results, reports, logs (not .venv)
 	@find reports -mindepth 1 ! -name README.md -delete
 
 # The package goes in last: its dependencies are there already, and the locked setuptools builds it.
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock pyproject.toml $(wildcard lmmcore/kernel/*.[ch])
 	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer is needed: install it, or say make PYTHON=...'; exit 1; }
 	@$(PYTHON) -m venv --clear .venv
 	@echo 'Installing the locked packages into .venv (once)'

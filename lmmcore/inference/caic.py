@@ -115,7 +115,7 @@ def df_known(solution: Solution) -> float:
     p = solution.model.p
     W = np.zeros((p + 1, p + 1))
     W[:p, :p] = value.profile.unscaled
-    slopes = objective.slopes(theta, objective.subjects(theta), value.level, W)
+    slopes = objective.slopes(theta, objective.subjects(theta), lambda: value.level, W)
     pairs = zip(objective.psis(theta), slopes.cones, strict=True)
     return p + float(sum((psi * cone).sum() for psi, cone in pairs))
 

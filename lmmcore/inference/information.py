@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -124,8 +125,8 @@ def slopes_of(objective: Objective, theta: np.ndarray) -> Callable[[np.ndarray],
         assert value is not None  # it is the optimum of the same deviance
         return lambda W: objective.grid_slopes(theta, value, W)
     cells = objective.subjects(theta)
-    level = level_at(objective.covariance.factor(theta[: objective.split]), cells)
-    return lambda W: objective.slopes(theta, cells, level, W)
+    make_level = cache(lambda: level_at(objective.covariance.factor(theta[: objective.split]), cells))
+    return lambda W: objective.slopes(theta, cells, make_level, W)
 
 
 def _lambda(solution: Solution) -> list[np.ndarray]:

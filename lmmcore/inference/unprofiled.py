@@ -12,12 +12,13 @@ the coefficient's direction, and y less its part; no row is touched.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from lmmcore.likelihood.level import Level, level_at
-from lmmcore.likelihood.objective import Objective
+from lmmcore.likelihood.level import Level
+from lmmcore.likelihood.objective import Objective, outermost
 from lmmcore.likelihood.profile import LOG_2PI
 from lmmcore.moments.patterns import Patterns
 from lmmcore.moments.subjects import Subjects
@@ -32,7 +33,7 @@ class Point:
     tau: np.ndarray
     deviance: float
     cells: Subjects | Patterns
-    level: Level
+    make_level: Callable[[], Level]
     gram: np.ndarray
     lower: np.ndarray
 
@@ -50,20 +51,21 @@ def point_at(objective: Objective, tau: np.ndarray, columns: np.ndarray) -> Poin
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         try:
             cells = objective.subjects(theta)
-            level = level_at(objective.covariance.factor(theta[: objective.split]), cells)
-            gram = cells.S[:, :, 0] - cells.quadratic(level.H)
+            factor = objective.covariance.factor(theta[: objective.split])
+            log_det, quadratic, make_level = outermost(factor, cells)
+            gram = cells.S[:, :, 0] - quadratic
             lower = np.linalg.cholesky(columns.T @ gram @ columns)
         except np.linalg.LinAlgError:
             return None
         r = len(lower)
         nu = objective.n - (r - 1 if objective.reml else 0)
-        deviance = cells.log_r + level.log_det + nu * (LOG_2PI + log_variance)
+        deviance = cells.log_r + log_det + nu * (LOG_2PI + log_variance)
         deviance += lower[-1, -1] ** 2 * np.exp(-log_variance)
         if objective.reml:
             deviance += 2 * np.log(np.diag(lower)[:-1]).sum()
     if not np.isfinite(deviance):
         return None
-    return Point(objective, columns, tau, float(deviance), cells, level, gram, lower)
+    return Point(objective, columns, tau, float(deviance), cells, make_level, gram, lower)
 
 
 def derivatives(point: Point) -> tuple[np.ndarray, np.ndarray]:
@@ -80,7 +82,7 @@ def derivatives(point: Point) -> tuple[np.ndarray, np.ndarray]:
         omega[:-1, :-1] = 0
         weight = np.outer(root[:, -1], root[:, -1])
     W = point.columns @ weight @ point.columns.T
-    slopes = objective.slopes(tau[:-1], point.cells, point.level, W)
+    slopes = objective.slopes(tau[:-1], point.cells, point.make_level, W)
     turn = point.columns @ root
     N = turn.T @ slopes.gram @ turn
     gradient, hessian = np.empty(m + 1), np.empty((m + 1, m + 1))

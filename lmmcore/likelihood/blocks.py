@@ -5,12 +5,13 @@ The likelihood is a sum over subjects: in blocks, the memory of an evaluation do
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from lmmcore.covariance.random import RandomCovariance
+from lmmcore.kernel import level as compiled
 from lmmcore.likelihood.level import Level, level_at
 from lmmcore.likelihood.objective import Evaluation, Moments, Objective, Slopes, Value
 from lmmcore.likelihood.profile import profile
@@ -37,7 +38,7 @@ def blocks(cells: Subjects | Patterns) -> Iterator[Subjects | Patterns]:
 
 def objective_of(covariance: RandomCovariance, moments: Moments, n: int, reml: bool) -> Objective:
     """The deviance of the moments, in blocks where there is more than one."""
-    if isinstance(moments, Subjects) and moments.A.shape[2] > BLOCK:
+    if isinstance(moments, Subjects) and moments.A.shape[2] > BLOCK and not compiled.serves(moments):
         return BlockObjective(covariance, moments, n, reml)
     return Objective(covariance, moments, n, reml)
 
@@ -79,16 +80,21 @@ class BlockObjective(Objective):
         levels = value.levels or (level_at(factor, part) for part in blocks(cells))
         return Evaluation(theta, value, lambda: self._summed(theta, cells, levels, value.profile.weight))
 
-    def slopes(self, theta: np.ndarray, cells: Subjects | Patterns, level: Level, W: np.ndarray) -> Slopes:
+    def slopes(
+        self, theta: np.ndarray, cells: Subjects | Patterns, make_level: Callable[[], Level], W: np.ndarray
+    ) -> Slopes:
         """Derivatives of log|V| + <W, G> for a fixed W : (p+1, p+1)."""
-        levels = (level_at(level.factor, part) for part in blocks(cells))
-        return self._summed(theta, cells, levels, W)
+        factor = self.covariance.factor(theta)
+        return self._summed(theta, cells, (level_at(factor, part) for part in blocks(cells)), W)
 
     def _summed(
         self, theta: np.ndarray, cells: Subjects | Patterns, levels: Iterable[Level], W: np.ndarray
     ) -> Slopes:
         parts = zip(blocks(cells), levels, strict=True)
-        found = [super(BlockObjective, self).slopes(theta, part, level, W) for part, level in parts]
+        found = [
+            super(BlockObjective, self).slopes(theta, part, lambda level=level: level, W)  # type: ignore[misc]
+            for part, level in parts
+        ]
         return Slopes(
             np.sum([slopes.first for slopes in found], axis=0),
             np.sum([slopes.second for slopes in found], axis=0),

@@ -111,8 +111,8 @@ def centre(
     if constant is not None and np.any(constant[[i for i in range(len(X)) if i not in kept]]):
         raise DataError("The fixed effects are linearly dependent in a way that leaves no constant column.")
     columns = [columns[index] for index in kept]
-    fixed = fixed[np.ix_(kept, kept)]
-    origin = np.linalg.solve(products[np.ix_(kept, kept)], products[kept, -1]) if columns else np.empty(0)
+    fixed = fixed[kept][:, kept]
+    origin = np.linalg.solve(products[kept][:, kept], products[kept, -1]) if columns else np.empty(0)
     left = residuals(y, origin, columns)
 
     z_columns, random = list(Z), np.eye(len(Z))
@@ -157,7 +157,7 @@ def _separate(
             continue
         lengths = np.sqrt(np.diag(products)[kept])
         cross = products[kept, index] / (lengths * length)
-        inside = products[np.ix_(kept, kept)] / np.outer(lengths, lengths)
+        inside = products[kept][:, kept] / np.outer(lengths, lengths)
         try:
             left = 1 - float(cross @ np.linalg.solve(inside, cross)) if kept else 1.0
         except np.linalg.LinAlgError:  # many columns, each of them half dependent on the others

@@ -61,9 +61,11 @@ class GridObjective(Objective):
         """The moments of the outermost units at theta."""
         return self.full().subjects(theta)
 
-    def slopes(self, theta: np.ndarray, cells: Subjects | Patterns, level: Level, W: np.ndarray) -> Slopes:
+    def slopes(
+        self, theta: np.ndarray, cells: Subjects | Patterns, make_level: Callable[[], Level], W: np.ndarray
+    ) -> Slopes:
         """Derivatives of log|V| + <W, G> for a fixed W : (p+1, p+1), by the moments of every subject."""
-        return self.full().slopes(theta, cells, level, W)
+        return self.full().slopes(theta, cells, make_level, W)
 
     def value(self, theta: np.ndarray) -> GridValue | None:
         """The deviance alone; None where V is numerically singular."""

@@ -49,6 +49,15 @@ def level_at(factor: np.ndarray, cells: Subjects | Patterns) -> Level:
 
 
 @dataclass(frozen=True)
+class LevelSums:
+    """Sums over the units of a level, w given. E, C : (q, q); spread : (q, q, q, q), of (2 C - E) (x) E."""
+
+    E: np.ndarray
+    C: np.ndarray
+    spread: np.ndarray
+
+
+@dataclass(frozen=True)
 class Curvature:
     """Derivatives by the level's own parameters. cone : (q, q), D*; gradient : (m,); hessian : (m, m)."""
 
@@ -68,16 +77,23 @@ def own_derivatives(
     q = covariance.q
     if not q:
         return Curvature(np.zeros((0, 0)), np.zeros(0), np.zeros((0, 0)))
-    directions = covariance.first(level.factor)
     E, counted = level.E, level.E if isinstance(cells, Subjects) else level.E * cells.counts
     C = projection.weighted(w)
-    cone = counted.sum(axis=2) - C.sum(axis=2)
+    E_sum, C_sum = counted.sum(axis=2), C.sum(axis=2)
     C += C
     C -= counted
     spread = (C.reshape(q * q, -1) @ E.reshape(q * q, -1).T).reshape(q, q, q, q)
+    return own_curvature(covariance, level.factor, LevelSums(E_sum, C_sum, spread))
+
+
+def own_curvature(covariance: RandomCovariance, factor: np.ndarray, sums: LevelSums) -> Curvature:
+    """Gradient and Hessian by the parameters of Psi = Lambda Lambda', factor : (q, q), Lambda."""
+    q = covariance.q
+    directions = covariance.first(factor)
+    cone = sums.E - sums.C
     # sum_abcd spread[a, b, c, d] directions[i, b, c] directions[j, d, a]
     m = len(directions)
-    rows = directions.reshape(m, -1) @ spread.transpose(1, 2, 0, 3).reshape(q * q, -1)
+    rows = directions.reshape(m, -1) @ sums.spread.transpose(1, 2, 0, 3).reshape(q * q, -1)
     hessian = rows @ directions.transpose(0, 2, 1).reshape(m, -1).T
     hessian = (hessian + hessian.T) / 2 + np.einsum("ab,ijab->ij", cone, covariance.second)
     return Curvature(cone, np.einsum("ab,iab->i", cone, directions), hessian)

@@ -23,19 +23,22 @@ import numpy as np
 
 from lmmcore.covariance.random import RandomCovariance
 from lmmcore.covariance.residual import ResidualMoments
+from lmmcore.kernel import level as compiled
 from lmmcore.likelihood.level import (
     Level,
     cross_derivatives,
     gram_derivative,
     level_at,
     log_det_derivative,
+    own_curvature,
     own_derivatives,
     weights_below,
 )
 from lmmcore.likelihood.nested import NestedMoments
 from lmmcore.likelihood.profile import Profile, profile
+from lmmcore.moments.markov import MarkovMoments
 from lmmcore.moments.patterns import Patterns
-from lmmcore.moments.subjects import SubjectProjection, Subjects
+from lmmcore.moments.subjects import SubjectProjection, Subjects, forms
 
 Moments = Subjects | Patterns | ResidualMoments
 
@@ -191,13 +194,12 @@ class Objective:
         return None if value is None else (cells, value)
 
     def _value(self, theta: np.ndarray, cells: Subjects | Patterns) -> Value | None:
-        level = level_at(self.covariance.factor(theta[: self.split]), cells)
-        gram = cells.S[:, :, 0] - cells.quadratic(level.H)
-        best = profile(gram, self.n, self.reml)
+        log_det, quadratic, make_level = outermost(self.covariance.factor(theta[: self.split]), cells)
+        best = profile(cells.S[:, :, 0] - quadratic, self.n, self.reml)
         if best is None:
             return None
-        deviance = best.deviance + cells.log_r + level.log_det
-        return Value(deviance, best, lambda: level) if np.isfinite(deviance) else None
+        deviance = best.deviance + cells.log_r + log_det
+        return Value(deviance, best, make_level) if np.isfinite(deviance) else None
 
     def evaluate(self, theta: np.ndarray) -> Evaluation | None:
         """The deviance and its derivatives; None where V is numerically singular."""
@@ -206,15 +208,19 @@ class Objective:
             return None
         cells, value = found
         return Evaluation(
-            theta, value, lambda: self.slopes(theta, cells, value.level, value.profile.weight)
+            theta, value, lambda: self.slopes(theta, cells, lambda: value.level, value.profile.weight)
         )
 
-    def slopes(self, theta: np.ndarray, cells: Subjects | Patterns, level: Level, W: np.ndarray) -> Slopes:
+    def slopes(
+        self, theta: np.ndarray, cells: Subjects | Patterns, make_level: Callable[[], Level], W: np.ndarray
+    ) -> Slopes:
         """Derivatives of log|V| + <W, G> for a fixed W : (p+1, p+1).
 
-        cells, level : moments of the outermost units and their level at theta.
+        cells : moments of the outermost units at theta; make_level : gives their level there, if asked.
         """
-        m, split = len(theta), self.split
+        if compiled.serves(cells) and isinstance(self.moments, Subjects | MarkovMoments):
+            return self._compiled_slopes(theta, cells, W)
+        m, split, level = len(theta), self.split, make_level()
         r = len(cells.S)
         first, second, gram = np.zeros(m), np.zeros((m, m)), np.zeros((m, r, r))
         projection = cells.project(level.M)
@@ -236,6 +242,36 @@ class Objective:
             if isinstance(self.moments, NestedMoments):
                 cones += self.moments.cones(phi, weights)
         return Slopes(first, second, gram, tuple(cones))
+
+    def _compiled_slopes(self, theta: np.ndarray, cells: Subjects, W: np.ndarray) -> Slopes:
+        split = self.split
+        factor = self.covariance.factor(theta[:split])
+        directions = self.covariance.first(factor)
+        if not isinstance(self.moments, MarkovMoments):
+            sums, outer, _ = compiled.slopes(factor, cells, W)
+            own = own_curvature(self.covariance, factor, sums)
+            return Slopes(own.gradient, own.hessian, -forms(directions, outer), (own.cone,))
+        dot, dots = self.moments.derivatives(theta[split:])
+        sums, outer, below = compiled.slopes(factor, cells, W, (dot, dots))
+        assert below is not None
+        own = own_curvature(self.covariance, factor, sums)
+        gram = np.concatenate([-forms(directions, outer), (dot.S[:, :, 0] - below.gram)[None]])
+        second = np.empty((split + 1, split + 1))
+        second[:split, :split] = own.hessian
+        second[:split, split] = second[split, :split] = np.einsum("iab,ab->i", directions, below.mixed)
+        second[split, split] = below.both + below.bend + (W * dots.S[:, :, 0]).sum() + dots.log_r
+        slope = below.trace + dot.log_r + (W * gram[split]).sum()
+        return Slopes(np.append(own.gradient, slope), second, gram, (own.cone,))
+
+
+def outermost(
+    factor: np.ndarray, cells: Subjects | Patterns
+) -> tuple[float, np.ndarray, Callable[[], Level]]:
+    """sum log|I + A Psi| and sum B H B' : (r, r) of the outermost level; and what makes its matrices."""
+    if compiled.serves(cells):
+        return *compiled.value(factor, cells), lambda: level_at(factor, cells)
+    level = level_at(factor, cells)
+    return level.log_det, cells.quadratic(level.H), lambda: level
 
 
 def lambda_columns(objective: Objective) -> list[list[int]]:

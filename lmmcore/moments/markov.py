@@ -18,8 +18,9 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from lmmcore.kernel import neighbours
 from lmmcore.moments.products import inner, is_one
-from lmmcore.moments.subjects import SortedRows, Subjects, Weights
+from lmmcore.moments.subjects import SortedRows, Subjects, Weights, turned
 
 # phi : (n,) of each row and its first two derivatives by the one parameter.
 Correlation = Callable[[float], tuple[np.ndarray, np.ndarray, np.ndarray]]
@@ -47,29 +48,41 @@ class MarkovMoments:
 
     def at(self, phi: np.ndarray) -> Subjects:
         """The moments at phi : (1,)."""
+        if neighbours.serves(len(self.U)):
+            return self._last(float(phi[0]))[0]
         value, _, _ = self.correlation(phi[0])
         rest = 1 - value**2
         a = 1 / rest
         units, total = self._sums(a[None], (-value * a)[None])
         less, least = self._constant
-        return self._subjects(units[0] - less, total[0] - least, float(np.log(rest).sum()))
+        return self._subjects(units - less, total - least, [float(np.log(rest).sum())])[0]
 
     def first(self, phi: np.ndarray) -> list[Subjects]:
         """Their derivative."""
-        return [self._derivatives(float(phi[0]))[0]]
+        return [self.derivatives(phi)[0]]
 
     def curvature(self, phi: np.ndarray, weights: Weights) -> np.ndarray:
         """<K.., weights> + (log|R|).. : (1, 1)."""
-        second = self._derivatives(float(phi[0]))[1]
+        second = self.derivatives(phi)[1]
         felt = np.tensordot(second.A, weights.zz, axes=3) + 2 * np.tensordot(second.B, weights.yz, axes=3)
         return np.array([[felt + np.tensordot(second.S, weights.yy, axes=3) + second.log_r]])
 
-    @cached_property
-    def _derivatives(self) -> Callable[[float], tuple[Subjects, Subjects]]:
-        """First and second derivative of the moments, made together; the last ones are remembered."""
-        return lru_cache(maxsize=1)(self._first_and_second)
+    def derivatives(self, phi: np.ndarray) -> tuple[Subjects, Subjects]:
+        """First and second derivative of the moments."""
+        first, second = self._last(float(phi[0]))[-2:]
+        return first, second
 
-    def _first_and_second(self, z: float) -> tuple[Subjects, Subjects]:
+    @cached_property
+    def _last(self) -> Callable[[float], list[Subjects]]:
+        """What is made together is remembered: the derivatives, and in compiled loops the moments too."""
+        made = self._compiled if neighbours.serves(len(self.U)) else self._first_and_second
+        return lru_cache(maxsize=1)(made)
+
+    def _compiled(self, z: float) -> list[Subjects]:
+        units, total, log_r = neighbours.moments(self.U, self.m, self.rows, self.correlation(z))
+        return self._subjects(units, total, log_r.tolist())
+
+    def _first_and_second(self, z: float) -> list[Subjects]:
         value, slope, bend = self.correlation(z)
         square = value**2
         weight = 1 / (1 - square)
@@ -83,8 +96,7 @@ class MarkovMoments:
         b2 = -4 * pull * weight * turn - both * drift
         units, total = self._sums(np.stack([a1, a2]), np.stack([b1, b2]))
         log_r = -2 * float(pull.sum()), -2 * float((slope * turn + value * drift).sum())
-        found = [self._subjects(*parts) for parts in zip(units, total, log_r, strict=True)]
-        return found[0], found[1]
+        return self._subjects(units, total, log_r)
 
     @cached_property
     def _before(self) -> np.ndarray:
@@ -155,14 +167,15 @@ class MarkovMoments:
                     total[:, i, j] = total[:, j, i] = np.add.reduceat(rows(i, j), starts[first], axis=1)
         return units, total
 
-    def _subjects(self, units: np.ndarray, total: np.ndarray, log_r: float) -> Subjects:
-        """The moments of [Z X y] from those of U."""
+    def _subjects(self, units: np.ndarray, total: np.ndarray, log_r: Sequence[float]) -> list[Subjects]:
+        """The moments of [Z X y] from those of U : (k, d, m, N) and (k, d, d, O)."""
+        k, d, m, N = units.shape
         z, others = self.C[: self.m, : self.q], self.C[:, self.q :]
-        left = np.tensordot(z.T, units, axes=([1], [1]))  # (q, d, N)
-        A = np.tensordot(z.T, left[:, : self.m], axes=([1], [1])).transpose(1, 0, 2)
-        B = np.tensordot(others.T, left, axes=([1], [1]))
-        S = np.einsum("ic,ijo,jd->cdo", others, total, others)
-        return Subjects(A, B, S, log_r)
+        right = (z.T @ units.reshape(k * d, m, N)).reshape(k, d, -1)  # (k, d, q N)
+        A = (z.T @ right[:, :m]).reshape(k, self.q, self.q, N)
+        B = (others.T @ right).reshape(k, others.shape[1], self.q, N)
+        S = turned(total, others, others)
+        return [Subjects(*parts) for parts in zip(A, B, S, log_r, strict=True)]
 
 
 def markov_moments(

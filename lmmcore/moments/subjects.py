@@ -141,13 +141,17 @@ class SubjectProjection:
         """sum_i U_i' D_j U_i : (m, r, r) for D : (m, q, q)."""
         r, q, N = self.U.shape
         flat = self.U.reshape(r * q, N)
-        outer = (flat @ flat.T).reshape(r, q, r, q)
-        return np.einsum("jab,rasb->jrs", D, outer)
+        return forms(D, (flat @ flat.T).reshape(r, q, r, q))
 
     def forms_of(self, F: np.ndarray) -> np.ndarray:
         """sum_i U_i' F_i U_i : (r, r) for F : (q, q, N)."""
         r = len(self.U)
         return self.U.reshape(r, -1) @ np.einsum("abn,rbn->ran", F, self.U).reshape(r, -1).T
+
+
+def forms(D: np.ndarray, outer: np.ndarray) -> np.ndarray:
+    """sum_i U_i' D_j U_i : (m, r, r) for D : (m, q, q) and outer : (r, q, r, q), the sum of U_i (x) U_i."""
+    return np.einsum("jab,rasb->jrs", D, outer)
 
 
 def weigh(W: np.ndarray, U: np.ndarray) -> np.ndarray:

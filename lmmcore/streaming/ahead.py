@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+
+from lmmcore.threads import allowed_threads
 
 Item = TypeVar("Item")
 
@@ -23,10 +24,3 @@ def ahead(items: Iterable[Item]) -> Iterator[Item]:
         while (item := coming.result()) is not _END:
             coming = pool.submit(next, iterator, _END)
             yield item  # type: ignore[misc]
-
-
-def allowed_threads() -> int:
-    """What OMP_NUM_THREADS says, which Snakemake sets for its jobs; at most the processors there are."""
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    said = os.environ.get("OMP_NUM_THREADS", "")
-    return min(processors, int(said)) if said.isdigit() and int(said) else processors

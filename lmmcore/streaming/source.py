@@ -13,8 +13,9 @@ import numpy as np
 from lmmcore.data import Column, Factor, Table, complete_rows, finite, read
 from lmmcore.errors import DataError
 from lmmcore.model import Specification
-from lmmcore.streaming.ahead import ahead, allowed_threads
+from lmmcore.streaming.ahead import ahead
 from lmmcore.streaming.choice import categories_by_formula, grouping_columns, needed_columns
+from lmmcore.threads import allowed_threads
 
 if TYPE_CHECKING:
     import polars as pl

@@ -12,9 +12,10 @@ import lmmcore as lmm
 from lmmcore.formula.parse import parse
 from lmmcore.model import Specification
 from lmmcore.streaming import choice, source, sums
-from lmmcore.streaming.ahead import ahead, allowed_threads
+from lmmcore.streaming.ahead import ahead
 from lmmcore.streaming.rows import Absent
 from lmmcore.streaming.source import Source
+from lmmcore.threads import allowed_threads
 
 SAME = 1e-9
 NESTED = "y ~ t + (1 | site/id)"

@@ -1,0 +1,29 @@
+/* What the compiled loops share: a function in the instructions of more than one kind of processor.
+
+   FOR_PROCESSORS makes name_any and, where there is such a kind, name_avx2 of the inline function name;
+   CHOSEN(name) is the one that this machine can run. */
+
+#include <stddef.h>
+#include <string.h>
+
+#define LANES 4  /* subjects at a time */
+
+typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
+
+#define INLINE static inline __attribute__((always_inline))
+
+#if defined(__x86_64__)
+#define FOR_PROCESSORS(result, name, arguments, values)                                                     \
+    static result name##_any arguments { return name values; }                                              \
+    __attribute__((target("avx2,fma"))) static result name##_avx2 arguments { return name values; }
+#define CHOSEN(name) (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? name##_avx2 : name##_any)
+#else
+#define FOR_PROCESSORS(result, name, arguments, values)                                                     \
+    static result name##_any arguments { return name values; }
+#define CHOSEN(name) name##_any
+#endif
+
+INLINE double added(lanes x)
+{
+    return (x[0] + x[1]) + (x[2] + x[3]);
+}
