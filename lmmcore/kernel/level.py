@@ -37,13 +37,14 @@ def value(factor: np.ndarray, cells: Subjects) -> tuple[float, np.ndarray]:
     """sum log|I + A Psi|, and sum B H B' : (r, r); factor : (q, q), Lambda."""
     assert kernel.loops is not None
     r, q, N = cells.B.shape
-    A, B, psi = np.ascontiguousarray(cells.A), np.ascontiguousarray(cells.B), _psi(factor)
+    (A, B), stride = _spaced(cells.A, cells.B)
+    psi = _psi(factor)
     call, a, b, at_psi = kernel.loops.lmm_value, address(A), address(B), address(psi)
 
     def of(start: int) -> tuple[float, np.ndarray]:
         quadratic = np.empty((r, r))
         size, begin = min(BLOCK, N - start), 8 * start
-        return call(q, r, size, N, a + begin, b + begin, at_psi, address(quadratic)), quadratic
+        return call(q, r, size, stride, a + begin, b + begin, at_psi, address(quadratic)), quadratic
 
     found = _by_block(of, N)
     return sum(log_det for log_det, _ in found), np.sum([quadratic for _, quadratic in found], axis=0)
@@ -74,8 +75,7 @@ def slopes(
     """
     assert kernel.loops is not None
     r, q, N = cells.B.shape
-    parts = [part for moment in (cells, *(below or ())) for part in (moment.A, moment.B)]
-    inputs = [np.ascontiguousarray(part) for part in parts]
+    inputs, stride = _spaced(*(part for moment in (cells, *(below or ())) for part in (moment.A, moment.B)))
     psi, W = _psi(factor), np.ascontiguousarray(W)
     call, at, at_psi, at_W = kernel.loops.lmm_slopes, [*map(address, inputs)], address(psi), address(W)
     at += [0] * (6 - len(at))
@@ -86,7 +86,7 @@ def slopes(
         sums = np.empty(ends[-1])
         size, begin, to = min(BLOCK, N - start), 8 * start, address(sums)
         places = [place and place + begin for place in at]
-        call(q, r, below is not None, size, N, *places, at_psi, at_W, *[to + offset for offset in offsets])
+        call(q, r, below is not None, size, stride, *places, at_psi, at_W, *[to + offset for offset in offsets])
         return sums
 
     found = _by_block(of, N)
@@ -99,6 +99,16 @@ def slopes(
     if below is None:
         return level, outer, None
     return level, outer, BelowSums(gram.reshape(r, r), mixed.reshape(q, q), *sums[-3:].tolist())
+
+
+def _spaced(*parts: np.ndarray) -> tuple[list[np.ndarray], int]:
+    """Arrays (a, b, N) whose vectors (N,) follow one another at one distance, which comes with them; copies
+    of arrays of which that is not true."""
+    strides = {part.strides[1] for part in parts}
+    stride = strides.pop()
+    if strides or any(part.strides != (part.shape[1] * stride, stride, 8) for part in parts):
+        return [np.ascontiguousarray(part) for part in parts], parts[0].shape[2]
+    return list(parts), stride // 8
 
 
 def _psi(factor: np.ndarray) -> np.ndarray:

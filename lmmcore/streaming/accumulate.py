@@ -72,7 +72,7 @@ def accumulate(
     covariances: Sequence[RandomCovariance],
 ) -> Accumulated:
     """names : key columns of each level. Raises DataError if no row is left."""
-    sums = [KeyedSums() for _ in covariances]
+    sums = [KeyedSums(source.rows) for _ in covariances]
     total: np.ndarray | float = 0.0
     dropped: dict[str, int] = {}
     before = 0
@@ -92,7 +92,8 @@ def accumulate(
                 parts = [unit.sizes, cell.A, cell.B]
                 parts += [inner.S for inner in cells[level + 1 : level + 2]]
                 flat = [part.reshape(-1, len(unit.starts)) for part in parts]
-                sums[level].add(batch.keys[unit.starts].select(names[level]), np.concatenate(flat))
+                keys = batch.keys[unit.starts].select(names[level])
+                sums[level].add(keys, np.concatenate(flat), batch.table.n)
             before += batch.table.n
     if not before:
         raise nothing_left(source.rows, dropped)
@@ -104,10 +105,10 @@ def _units(keys: pl.DataFrame, names: Sequence[Sequence[str]]) -> list[SortedRow
     found: list[SortedRows] = []
     change = np.zeros(len(keys), dtype=bool)
     for own in names:
-        outer = np.cumsum(change) - 1
+        outer = np.cumsum(change) - 1 if found else None
         change = change | changes(keys, list(own))
         starts = np.flatnonzero(change)
-        found.append(SortedRows(None, None, starts, outer[starts] if found else None, len(keys)))
+        found.append(SortedRows(None, None, starts, None if outer is None else outer[starts], len(keys)))
     return found
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from lmmcore.errors import DataError
 from lmmcore.likelihood.coordinates import centre
-from lmmcore.moments.products import is_one
+from lmmcore.moments.products import is_one, residuals
 
 # Share of a column's square outside the columns before it that sums of products can tell from none.
 DEPENDENT = 1e-11
@@ -71,13 +71,7 @@ class Shift:
 
 def _combination(columns: Sequence[np.ndarray], terms: Sequence[tuple[int, float]]) -> np.ndarray:
     """Sum of the columns by the second numbers of terms, of which the first one is 1."""
-    result = np.array(columns[0], dtype=float)
-    for column, (_, weight) in zip(columns[1:], terms[1:], strict=True):
-        if is_one(column):
-            result += weight
-        elif weight:
-            result += weight * column
-    return result
+    return residuals(columns[0], -np.array([weight for _, weight in terms[1:]]), columns[1:])
 
 
 @dataclass(frozen=True)

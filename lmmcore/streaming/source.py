@@ -163,7 +163,7 @@ def _category(name: str, values: pl.Series, listed: list[Any] | None) -> Categor
 def _numbers(values: pl.Series) -> np.ndarray:
     import polars as pl
 
-    return values.cast(pl.Float64).to_numpy()
+    return (values if values.dtype == pl.Float64 else values.cast(pl.Float64)).to_numpy()
 
 
 def _absent(values: pl.Series) -> np.ndarray | None:

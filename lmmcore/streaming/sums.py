@@ -14,6 +14,8 @@ import numpy as np
 if TYPE_CHECKING:
     import polars as pl
 
+# Room reserved, as a multiple of what a sorted file seems to need.
+SPARE = 1.1
 # Runs that are waiting before keys in another order are merged.
 WAITING = 1_000_000
 
@@ -21,15 +23,17 @@ WAITING = 1_000_000
 class KeyedSums:
     """Sums of several columns by key. The one mutable thing of a streamed fit: the moments so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, rows: int) -> None:
+        """rows : of all batches, or more."""
+        self._rows = rows
         self._keys: list[pl.DataFrame] = []
         self._sums = np.empty((0, 0))  # (K, capacity), of which the first _runs columns are in use
         self._runs = 0
         self._units = 0  # after the last merge
         self._ascending = True
 
-    def add(self, keys: pl.DataFrame, sums: np.ndarray) -> None:
-        """keys : frame of R rows; sums : (K, R)."""
+    def add(self, keys: pl.DataFrame, sums: np.ndarray, rows: int) -> None:
+        """keys : frame of R rows; sums : (K, R), over so many rows of the batch."""
         if self._keys and keys.row(0) == self._keys[-1].row(-1):
             self._sums[:, self._runs - 1] += sums[:, 0]
             keys, sums = keys[1:], sums[:, 1:]
@@ -37,17 +41,21 @@ class KeyedSums:
             return
         after = not self._keys or self._keys[-1].row(-1) < keys.row(0)
         self._ascending = self._ascending and after and keys.equals(keys.sort(keys.columns))
-        self._reserve(len(sums), self._runs + len(keys))
+        self._reserve(len(sums), self._runs + len(keys), len(keys) / rows)
         self._sums[:, self._runs : self._runs + len(keys)] = sums
         self._keys.append(keys)
         self._runs += len(keys)
         if not self._ascending and self._runs > 2 * self._units + WAITING:
             self._merge()
 
-    def _reserve(self, K: int, runs: int) -> None:
-        """Room for so many runs. What is reserved and not written costs no memory."""
+    def _reserve(self, K: int, runs: int, a_row: float) -> None:
+        """Room for so many runs, and for all that will come if they stay so many a row.
+
+        What is reserved and not written costs no memory; what is reserved anew is copied.
+        """
         if runs > self._sums.shape[1]:
-            larger = np.empty((K, 2 * runs))
+            expected = int(SPARE * a_row * self._rows) if self._ascending else 0
+            larger = np.empty((K, max(2 * runs, expected)))
             larger[: len(self._sums), : self._runs] = self._sums[:, : self._runs]
             self._sums = larger
 
