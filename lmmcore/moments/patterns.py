@@ -87,9 +87,10 @@ def grouped(subjects: Subjects) -> Subjects | Patterns:
     if not q:
         return subjects
     entries = [subjects.A[a, b] for a in range(q) for b in range(a + 1)]
-    key = _hash(entries, HASH)
-    if N > PROBED and len(np.unique(key[:PROBED])) == PROBED:  # irregular times: no two are alike
+    first = [entry[:PROBED] for entry in entries]
+    if N > PROBED and len(np.unique(_hash(first, HASH))) == PROBED:  # irregular times: no two are alike
         return subjects
+    key = _hash(entries, HASH)
     keys, pattern = np.unique(key, return_inverse=True)
     P = len(keys)
     if P * WORTH_GROUPING > N:

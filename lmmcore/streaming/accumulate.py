@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from lmmcore.formula.design import Design, Parts
 from lmmcore.formula.expressions import response
 from lmmcore.model import Specification
 from lmmcore.moments.subjects import SortedRows, Subjects, independent
+from lmmcore.streaming.ahead import ahead
 from lmmcore.streaming.shift import Shift
 from lmmcore.streaming.source import Batch, Source, nothing_left
 from lmmcore.streaming.sums import KeyedSums, changes
@@ -75,29 +76,55 @@ def accumulate(
     sums = [KeyedSums(source.rows) for _ in covariances]
     total: np.ndarray | float = 0.0
     dropped: dict[str, int] = {}
+    # While the sums of one batch are put with the others, those of the next are made.
+    for batch in ahead(_summed(source, columns, shift, names, covariances, dropped)):
+        total = total + batch.total
+        for level, (keys, values) in zip(sums, batch.levels, strict=True):
+            level.add(keys, values, batch.rows)
+    if isinstance(total, float):
+        raise nothing_left(source.rows, dropped)
+    return Accumulated(_levels(sums, total, covariances), _in_order(dropped, source))
+
+
+@dataclass(frozen=True)
+class BatchSums:
+    """Sums over the runs of each level in one batch. total : S of all its rows; levels : keys and sums."""
+
+    rows: int
+    total: np.ndarray
+    levels: Sequence[tuple[pl.DataFrame, np.ndarray]]
+
+
+def _summed(
+    source: Source,
+    columns: Columns,
+    shift: Shift,
+    names: Sequence[Sequence[str]],
+    covariances: Sequence[RandomCovariance],
+    dropped: dict[str, int],
+) -> Iterator[BatchSums]:
+    """The sums of each batch that has rows; dropped : counts of the rows left out, added to."""
     before = 0
     for batch in source.batches():
         for reason, count in batch.table.dropped.items():
             dropped[reason] = dropped.get(reason, 0) + count
-        if batch.table.n:
-            try:
-                X, Z, y = shift.apply(*columns.of(batch))
-            except DataError as error:
-                raise DataError(f"In the rows used after the first {before:,}: {error}") from None
-            units = _units(batch.keys, names)
-            pairs = level_columns(Z, [*X, y], covariances)
-            cells = [independent(*pair, unit) for pair, unit in zip(pairs, units, strict=True)]
-            total = total + cells[0].S
-            for level, (unit, cell) in enumerate(zip(units, cells, strict=True)):
-                parts = [unit.sizes, cell.A, cell.B]
-                parts += [inner.S for inner in cells[level + 1 : level + 2]]
-                flat = [part.reshape(-1, len(unit.starts)) for part in parts]
-                keys = batch.keys[unit.starts].select(names[level])
-                sums[level].add(keys, np.concatenate(flat), batch.table.n)
-            before += batch.table.n
-    if not before:
-        raise nothing_left(source.rows, dropped)
-    return Accumulated(_levels(sums, np.asarray(total), covariances), _in_order(dropped, source))
+        if not batch.table.n:
+            continue
+        try:
+            X, Z, y = shift.apply(*columns.of(batch))
+        except DataError as error:
+            raise DataError(f"In the rows used after the first {before:,}: {error}") from None
+        units = _units(batch.keys, names)
+        pairs = level_columns(Z, [*X, y], covariances)
+        cells = [independent(*pair, unit) for pair, unit in zip(pairs, units, strict=True)]
+        levels = []
+        for level, (unit, cell) in enumerate(zip(units, cells, strict=True)):
+            parts = [unit.sizes, cell.A, cell.B]
+            parts += [inner.S for inner in cells[level + 1 : level + 2]]
+            flat = np.concatenate([part.reshape(-1, len(unit.starts)) for part in parts])
+            levels.append((batch.keys[unit.starts].select(names[level]), flat))
+        yield BatchSums(batch.table.n, cells[0].S, levels)
+        before += batch.table.n
 
 
 def _units(keys: pl.DataFrame, names: Sequence[Sequence[str]]) -> list[SortedRows]:
