@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from lmmcore import kernel
+
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = DOCS / "benchmarks.md"
 
@@ -35,7 +37,8 @@ def made_by(command: str, *versions: str) -> str:
     """Which command made a section, where, with what; how busy the machine was (1: with this alone)."""
     own = [f"{name} {version(name)}" for name in ("numpy", "scipy", "polars")]
     python = f"Python {platform.python_version()}"
-    named = ", ".join([python, *own, *versions])
+    loops = "loops by NumPy" if kernel.loops is None else "compiled loops"
+    named = ", ".join([python, *own, *versions, loops])
     load = f"load {os.getloadavg()[2]:.1f} over the last 15 minutes"
     return f"Made by `{command}` on {machine()}, {load}; {named}."
 

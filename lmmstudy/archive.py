@@ -13,6 +13,7 @@ from typing import Any
 from lmmcore.errors import DataError
 from lmmstudy.config import CONFIG, study
 from lmmstudy.files import write_atomically
+from lmmstudy.fingerprint import BUILT
 from lmmstudy.history.workflow import PROJECT
 
 TOP = "study"
@@ -71,11 +72,12 @@ def _own(config: Mapping[str, Any], name: str, here: Path) -> dict[str, Path]:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """The file `path`, or the files under the folder `path` but those that Python and editors leave."""
+    """The file `path`, or the files under the folder `path` but what installing, Python and editors leave."""
     if path.is_file():
         yield path
     for inner in path.rglob("*") if path.is_dir() else ():
-        if inner.is_file() and not any(part == "__pycache__" or part[0] == "." for part in inner.parts[-2:]):
+        hidden = any(part == "__pycache__" or part[0] == "." for part in inner.parts[-2:])
+        if inner.is_file() and not hidden and inner.suffix not in BUILT:
             yield inner
 
 

@@ -17,13 +17,15 @@ from hashlib import sha256
 from pathlib import Path
 
 PACKAGES = ("lmmcore", "lmmstudy")
+# What an installation makes of the sources beside it, other bytes with every compiler.
+BUILT = {".pyc", ".so", ".pyd"}
 
 
 def fingerprints(scripts: Iterable[str | Path], root: str | Path) -> dict[str, str]:
     """`{name of the script: hash}`, over each script and the project code under `root` it depends on.
 
-    Data files inside a package (templates, style sheets) count by their bytes as soon as the script
-    reaches that package. Raises `SyntaxError` when a module cannot be parsed.
+    Data files inside a package (templates, style sheets, C sources) count by their bytes as soon as the
+    script reaches that package. Raises `SyntaxError` when a module cannot be parsed.
     """
     root = Path(root)
     seen: dict[Path, tuple[list[Path], str]] = {}
@@ -117,5 +119,5 @@ def _files(module: str, importer: Path, root: Path) -> Iterator[Path]:
 def _data_files(folder: Path) -> Iterator[Path]:
     """What a package holds besides Python: the files of its folder."""
     for path in folder.iterdir():
-        if path.is_file() and path.suffix not in {".py", ".pyc"} and path.name[0] != ".":
+        if path.is_file() and path.suffix not in {".py", *BUILT} and path.name[0] != ".":
             yield path

@@ -10,6 +10,17 @@ import pytest
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
+@pytest.fixture(params=["compiled", "NumPy"])
+def loops(request, monkeypatch):
+    """With the compiled loops and without."""
+    from lmmcore import kernel
+
+    if request.param == "NumPy":
+        monkeypatch.setattr(kernel, "loops", None)
+    elif kernel.loops is None:
+        pytest.skip("the installation found no C compiler")
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""

@@ -44,9 +44,14 @@ class Block:
         common = np.full((m, m), 1 / m)
         return [common, np.eye(m) - common] if m > 1 else [common]
 
+    @property
+    def place(self) -> tuple[np.ndarray, np.ndarray]:
+        """Index of the block's rows and columns in a matrix : (q, q)."""
+        return _place(self.columns)
+
     def part(self, matrix: np.ndarray) -> np.ndarray:
         """The block's rows and columns of a matrix : (q, q)."""
-        return matrix[np.ix_(self.columns, self.columns)]
+        return matrix[self.place]
 
     def parameters(self, psi: np.ndarray) -> np.ndarray:
         """Parameters whose Psi is psi : (m, m) in pivot order, or the nearest of this kind."""
@@ -169,6 +174,12 @@ class RandomCovariance:
 
 # A fit of a small data set spends more on these constants than on its data.
 @lru_cache(maxsize=256)
+def _place(columns: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    rows, across = np.ix_(columns, columns)
+    return rows, across
+
+
+@lru_cache(maxsize=256)
 def _units(blocks: tuple[Block, ...]) -> np.ndarray:
     q = sum(len(block.columns) for block in blocks)
     found = []
@@ -176,7 +187,7 @@ def _units(blocks: tuple[Block, ...]) -> np.ndarray:
         for part in block.units():
             unit = np.zeros((q, q))
             # Rows and columns both follow the pivot order.
-            unit[np.ix_(block.columns, block.columns)] = part
+            unit[block.place] = part
             found.append(unit)
     return np.array(found).reshape(len(found), q, q)
 

@@ -63,7 +63,8 @@ def robust_scores(solution: Solution, corrected: bool) -> tuple[Cells, np.ndarra
 
 def _alike(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Places of the first of each set of equal rows, and the set of each row."""
-    key = rows @ np.random.default_rng(0).random(rows.shape[1])  # a hash; equality is checked
+    # A hash; equality is checked. A matrix product may add in another order near the end of an array.
+    key = (rows * np.random.default_rng(0).random(rows.shape[1])).sum(axis=1)
     _, first, cell = np.unique(key, return_index=True, return_inverse=True)
     if len(first) == len(rows) or not np.array_equal(rows[first][cell], rows):
         return np.arange(len(rows)), np.arange(len(rows))

@@ -22,14 +22,14 @@ def _load() -> ctypes.CDLL | None:
 
 
 def _declared(loops: ctypes.CDLL) -> ctypes.CDLL:
-    """The arguments of each function, as level.c and neighbours.c have them."""
-    small, large, numbers = ctypes.c_int, ctypes.c_long, ctypes.c_void_p
-    loops.lmm_value.argtypes = [small] * 2 + [large] * 2 + [numbers] * 4
-    loops.lmm_value.restype = ctypes.c_double
-    loops.lmm_slopes.argtypes = [small] * 3 + [large] * 2 + [numbers] * 15
-    loops.lmm_slopes.restype = None
-    loops.lmm_neighbours.argtypes = [small] * 2 + [large] * 2 + [numbers] * 2 + [large] + [numbers] * 7
-    loops.lmm_neighbours.restype = None
+    """The arguments of each function, as level.c, rows.c and neighbours.c have them."""
+    kinds = {"i": ctypes.c_int, "l": ctypes.c_long, "p": ctypes.c_void_p}
+    signatures = {"value": "iill" + 4 * "p", "slopes": "iiill" + 15 * "p"}
+    signatures |= {"rows": "iiilllpl" + 6 * "p", "neighbours": "iillppl" + 7 * "p"}
+    for name, letters in signatures.items():
+        function = getattr(loops, "lmm_" + name)
+        function.argtypes = [kinds[letter] for letter in letters]
+        function.restype = ctypes.c_double if name == "value" else None
     return loops
 
 

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeGuard, TypeVar
+from typing import TypeGuard
 
 import numpy as np
 
 from lmmcore import kernel
 from lmmcore.kernel import address
+from lmmcore.kernel.blocks import BLOCK, by_block
 from lmmcore.likelihood.level import LevelSums
 from lmmcore.moments.subjects import Subjects
-from lmmcore.threads import allowed_threads
-
-Found = TypeVar("Found")
 
 # Random effects a subject, and numbers B of a subject, that level.c has room for.
 MOST_EFFECTS = 2
 MOST_NUMBERS = 32
-# Subjects whose sums are made together: the result does not depend on the number of threads.
-BLOCK = 16_384
-# Subjects from which a second thread saves more than it costs.
-MANY = 100_000
 
 
 def serves(cells: object) -> TypeGuard[Subjects]:
@@ -46,7 +39,7 @@ def value(factor: np.ndarray, cells: Subjects) -> tuple[float, np.ndarray]:
         size, begin = min(BLOCK, N - start), 8 * start
         return call(q, r, size, stride, a + begin, b + begin, at_psi, address(quadratic)), quadratic
 
-    found = _by_block(of, N)
+    found = by_block(of, N)
     return sum(log_det for log_det, _ in found), np.sum([quadratic for _, quadratic in found], axis=0)
 
 
@@ -86,10 +79,12 @@ def slopes(
         sums = np.empty(ends[-1])
         size, begin, to = min(BLOCK, N - start), 8 * start, address(sums)
         places = [place and place + begin for place in at]
-        call(q, r, below is not None, size, stride, *places, at_psi, at_W, *[to + offset for offset in offsets])
+        call(
+            q, r, below is not None, size, stride, *places, at_psi, at_W, *[to + offset for offset in offsets]
+        )
         return sums
 
-    found = _by_block(of, N)
+    found = by_block(of, N)
     sums = found[0] if len(found) == 1 else np.sum(found, axis=0)
     E, C, spread, outer, gram, mixed = (
         sums[begin:end] for begin, end in zip((0, *ends), ends[:-1], strict=False)
@@ -118,15 +113,3 @@ def _psi(factor: np.ndarray) -> np.ndarray:
         return np.array([psi[0, 0], 0.0, 0.0, 0.0])
     area = factor[0, 0] * factor[1, 1] - factor[0, 1] * factor[1, 0]
     return np.array([psi[0, 0], psi[0, 1], psi[1, 1], area * area])
-
-
-def _by_block(of: Callable[[int], Found], N: int) -> list[Found]:
-    """What `of` says of the blocks of subjects, given where each begins, in their order."""
-    starts = range(0, N, BLOCK)
-    threads = allowed_threads() if N >= MANY else 1
-    if threads == 1:
-        return [of(start) for start in starts]
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(of, starts))

@@ -10,6 +10,8 @@
 
 typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
 
+typedef long long bits __attribute__((vector_size(LANES * sizeof(long long))));
+
 #define INLINE static inline __attribute__((always_inline))
 
 #if defined(__x86_64__)

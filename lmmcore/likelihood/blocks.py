@@ -26,10 +26,10 @@ KEPT = 200_000
 
 def blocks(cells: Subjects | Patterns) -> Iterator[Subjects | Patterns]:
     """The subjects in blocks, each with S of all; patterns as they are."""
-    if isinstance(cells, Patterns):
+    N = cells.A.shape[2]
+    if isinstance(cells, Patterns) or N <= BLOCK:
         yield cells
         return
-    N = cells.A.shape[2]
     cuts = np.linspace(0, N, -(-N // BLOCK) + 1).astype(int)
     for first, last in zip(cuts, cuts[1:], strict=False):
         part = slice(first, last)

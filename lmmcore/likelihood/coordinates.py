@@ -155,11 +155,14 @@ def _separate(
         length = np.sqrt(products[index, index])
         if length == 0:
             continue
+        if not kept:
+            kept.append(index)
+            continue
         lengths = np.sqrt(np.diag(products)[kept])
         cross = products[kept, index] / (lengths * length)
         inside = products[kept][:, kept] / np.outer(lengths, lengths)
         try:
-            left = 1 - float(cross @ np.linalg.solve(inside, cross)) if kept else 1.0
+            left = 1 - float(cross @ np.linalg.solve(inside, cross))
         except np.linalg.LinAlgError:  # many columns, each of them half dependent on the others
             left = 0.0
         basis = [columns[i] for i in kept]
@@ -198,8 +201,7 @@ def rotations(
     fixed = np.linalg.inv(np.linalg.cholesky(S[:p, :p])).T * np.sqrt(n) if p else np.empty((0, 0))
     random = np.zeros_like(mean_A)
     for block in blocks:
-        place = np.ix_(block.columns, block.columns)
-        part = mean_A[place]
+        place, part = block.place, block.part(mean_A)
         if block.kind != "unstructured":
             random[place] = np.eye(len(part)) / np.sqrt(np.trace(part) / len(part))
             continue

@@ -148,7 +148,7 @@ def _escape(optimum: Optimum) -> Optimum | None:
                 continue
             psis = objective.psis(evaluation.theta)
             direction = np.zeros_like(cone)
-            direction[np.ix_(block.columns, block.columns)] = block.steepest(part)
+            direction[block.place] = block.steepest(part)
             size = 1.0
             for _ in range(SHORTENINGS):
                 moved = list(psis)

@@ -1,7 +1,9 @@
 """Newton's method with the exact Hessian, made safe at saddles and at the boundary.
 
 The step uses the absolute eigenvalues of the (diagonally scaled) Hessian, so that it always descends, and
-is halved by quadratic interpolation until the deviance falls.  The iteration stops on the Newton decrement
+is halved by quadratic interpolation until the deviance falls. It is made in u = log(1 + lambda^2) of the
+diagonal of each Lambda, in which the deviance is closer to a quadratic: the coordinates are such that u is
+about what a unit adds to log|V|.  The iteration stops on the Newton decrement
 g'|H|^-1 g / 2, the fall still to be had, never on the relative change of the deviance: at a million rows a
 relative change of 1e-9 is half a unit of log-likelihood squared.
 """
@@ -23,6 +25,12 @@ CLOSE = 0.05  # deviance within which a search has come to an optimum that is kn
 ALIKE = 0.5  # or beyond: the least ratio of what its quadratic approximation makes equal
 NOISE = 1e-12  # relative rounding noise of the deviance
 EIGENVALUE_FLOOR = 1e-6
+# Nearer to zero, and for steps that leave less of u, lambda itself is the better coordinate: there the
+# deviance is smooth in lambda alone. So it is farther from the optimum (decrement).
+LARGE = 0.2
+LEAVES = 0.25
+FAR = 100.0
+FARTHEST = 100.0  # of u, a variance of 1e43
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,32 @@ def newton_step(gradient: np.ndarray, hessian: np.ndarray) -> tuple[np.ndarray, 
     return step, float(rotated @ (rotated / floored)) / 2
 
 
+def _bent_step(objective: Objective, evaluation: Evaluation) -> tuple[np.ndarray, float]:
+    """Step : (m,) of theta that is Newton's in u, and its decrement."""
+    theta, gradient, hessian = evaluation.theta, evaluation.gradient, evaluation.hessian
+    plain = newton_step(gradient, hessian)
+    serial = len(theta) > objective.residual.start  # then u is not what a unit adds
+    if serial or not TOLERANCE < plain[1] < FAR:
+        return plain
+    diagonal = np.array([column[0] for column in lambda_columns(objective)], dtype=np.intp)
+    diagonal = diagonal[np.abs(theta[diagonal]) > LARGE]
+    if not len(diagonal):
+        return plain
+    size = theta[diagonal]
+    whole = 1 + size**2
+    slope = np.ones(len(theta))
+    slope[diagonal] = whole / (2 * size)  # d lambda / du
+    bent = hessian * np.outer(slope, slope)
+    bent[diagonal, diagonal] += gradient[diagonal] * (slope[diagonal] - whole**2 / (4 * size**3))
+    step, decrement = newton_step(slope * gradient, bent)
+    u = np.log1p(size**2)
+    further = u + step[diagonal]
+    if np.any(further < LEAVES * u) or further.max() > FARTHEST:
+        return plain
+    step[diagonal] = np.sign(size) * np.sqrt(np.expm1(further)) - size
+    return (step, decrement) if gradient @ step < 0 else plain
+
+
 def minimise(objective: Objective, start: np.ndarray, known: Sequence[Optimum] = ()) -> Optimum | None:
     """Minimise the deviance from theta = start : (m,); None if it cannot be evaluated there.
 
@@ -65,7 +99,7 @@ def minimise(objective: Objective, start: np.ndarray, known: Sequence[Optimum] =
     evaluations, decrement = 1, np.inf
     while len(theta):
         previous = decrement
-        step, decrement = newton_step(evaluation.gradient, evaluation.hessian)
+        step, decrement = _bent_step(objective, evaluation)
         stalls = decrement < GOOD and decrement > previous / 4  # rounding noise is left
         if decrement < TOLERANCE or stalls or evaluations >= MAX_EVALUATIONS:
             break

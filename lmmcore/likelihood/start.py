@@ -69,7 +69,7 @@ def starting_psi(
         inverses, good = inverse(part.A, WELL_CONDITIONED)
         squares = part.squares(inverses)  # b_i b_i', summed over the cell
         usable += float(counts[here][good].sum())
-        explained += float(np.tensordot(part.A, squares, axes=3))
+        explained += float(np.vdot(part.A, squares))
         effects += squares.sum(axis=2)
         sampling += inverses @ counts[here]
         if unit is not None and isinstance(part, Subjects):
@@ -86,7 +86,6 @@ def starting_psi(
     floor = np.sqrt(2 / counts.sum())
     result = np.zeros((q, q))
     for block in covariance.blocks:
-        at = np.ix_(block.columns, block.columns)
-        values, vectors = np.linalg.eigh(psi[at])
-        result[at] = (vectors * np.maximum(values, floor)) @ vectors.T
+        values, vectors = np.linalg.eigh(block.part(psi))
+        result[block.place] = (vectors * np.maximum(values, floor)) @ vectors.T
     return result

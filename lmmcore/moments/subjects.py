@@ -19,6 +19,7 @@ from functools import cached_property
 
 import numpy as np
 
+from lmmcore.kernel.rows import moments as sums_of_rows
 from lmmcore.moments.products import ROWS, Products, is_one
 
 
@@ -189,6 +190,10 @@ def blockwise(parts: Sequence[np.ndarray]) -> np.ndarray:
 
 def independent(Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], rows: SortedRows) -> Subjects:
     """Moments for R = I of sorted rows."""
+    compiled = sums_of_rows(Z, XY, rows.starts, rows.n) if rows.outer is None else None
+    if compiled is not None:
+        A, B, S = compiled
+        return Subjects(A, B, S[:, :, None], 0.0)
     q, r, N = len(Z), len(XY), len(rows.starts)
     A, B, S = np.empty((q, q, N)), np.empty((r, q, N)), np.zeros((r, r))
     for units, part in rows.parts():

@@ -10,7 +10,7 @@ import pytest
 
 import lmmcore as lmm
 from lmmcore import kernel
-from lmmcore.kernel import level
+from lmmcore.kernel import blocks, level, rows
 from lmmcore.moments.subjects import Subjects
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,8 +26,8 @@ def test_a_compiler_is_used():
 
 def cells_of(q, r, N, seed=1):
     rng = np.random.default_rng(seed)
-    rows = rng.normal(size=(q + 2, q, N))
-    A = np.einsum("kan,kbn->abn", rows, rows)
+    design = rng.normal(size=(q + 2, q, N))
+    A = np.einsum("kan,kbn->abn", design, design)
     A[:, :, 0] = 0  # a subject without information on its effects
     return Subjects(A, rng.normal(size=(r, q, N)), np.zeros((r, r, 1)), 0.0)
 
@@ -67,16 +67,33 @@ def test_against_explicit_matrices(q, r, N, singular):
 
 
 @needs_loops
+@pytest.mark.parametrize("columns", [2, 3, 4])
+def test_rows_against_explicit_matrices(columns):
+    """Subjects of 1 to 9 rows, rows beyond a subject's last one must not count; columns used twice."""
+    rng = np.random.default_rng(columns)
+    sizes = rng.integers(1, 10, 37)
+    starts, n = np.cumsum(sizes) - sizes, int(sizes.sum())
+    one, *others = np.broadcast_to(1.0, n), *rng.normal(size=(columns - 1, n))
+    Z, XY = [others[0], one], [one, *others]
+    A, B, S = rows.moments(Z, XY, starts, n)
+    assert np.allclose(S, np.array(XY) @ np.array(XY).T, rtol=0, atol=1e-11)
+    for i, (start, size) in enumerate(zip(starts, sizes, strict=True)):
+        z, xy = np.array(Z)[:, start : start + size], np.array(XY)[:, start : start + size]
+        assert np.allclose(A[:, :, i], z @ z.T, rtol=0, atol=1e-12)
+        assert np.allclose(B[:, :, i], xy @ z.T, rtol=0, atol=1e-12)
+
+
+@needs_loops
 def test_any_number_of_threads_gives_the_same_bytes(monkeypatch):
-    cells = cells_of(2, 3, 3 * level.BLOCK + 5)
+    cells = cells_of(2, 3, 3 * blocks.BLOCK + 5)
     factor = np.array([[0.8, 0.0], [0.3, 0.5]])
 
     def found(threads):
-        monkeypatch.setattr(level, "allowed_threads", lambda: threads)
+        monkeypatch.setattr(blocks, "allowed_threads", lambda: threads)
         log_det, quadratic = level.value(factor, cells)
         return log_det, quadratic.tobytes(), level.slopes(factor, cells, np.eye(3))[0].spread.tobytes()
 
-    monkeypatch.setattr(level, "MANY", 1)
+    monkeypatch.setattr(blocks, "MANY", 1)
     assert found(1) == found(3)
 
 

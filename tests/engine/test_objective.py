@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from lmmcore import kernel
 from lmmcore.covariance.ar1 import AR1
 from lmmcore.covariance.random import Block, RandomCovariance, semidefinite_cholesky
 from lmmcore.likelihood.objective import Objective
@@ -18,15 +17,6 @@ BLOCKS = {
     "three effects": ((2, 0, 1),),
     "two terms": ((0, 1), (2,)),
 }
-
-
-@pytest.fixture(params=["compiled", "NumPy"])
-def loops(request, monkeypatch):
-    """With the compiled loops and without."""
-    if request.param == "NumPy":
-        monkeypatch.setattr(kernel, "loops", None)
-    elif kernel.loops is None:
-        pytest.skip("the installation found no C compiler")
 
 
 def covariance_of(blocks):

@@ -1,0 +1,86 @@
+/* The moments of independent rows: A = Z'Z and B = [X y]'Z of each subject, S = [X y]'[X y] of all.
+
+   NumPy does the same in lmmcore/moments/subjects.py, product by product. Here each row is read once. */
+
+#include "loops.h"
+
+#define MOST 16  /* distinct columns */
+#define PAIRS (MOST * (MOST + 1) / 2)
+#define ARGUMENTS                                                                                           \
+    int d, int q, int r, long n, long N, long stride, const ptrdiff_t *starts, long end,                    \
+        const double *const *U, const int *z, const int *xy, double *A, double *B, double *S
+
+/* Place of columns i and j among the pairs. */
+INLINE int pair(int i, int j)
+{
+    return i < j ? j * (j + 1) / 2 + i : i * (i + 1) / 2 + j;
+}
+
+/* LANES rows of a column, those of which the mask is 0 as 0; null is the constant 1. */
+INLINE lanes some_rows(const double *column, long row, long n, bits mask)
+{
+    lanes found = 1 + (lanes){0};
+    if (column && row + LANES <= n)
+        memcpy(&found, column + row, sizeof found);
+    else if (column)
+        for (int l = 0; l < n - row; l++)
+            found[l] = column[row + l];
+    return (lanes)((bits)found & mask);
+}
+
+INLINE void rows(ARGUMENTS)
+{
+    double all[PAIRS] = {0};
+    int own[MOST * MOST], mixed[MOST * MOST];
+    for (int a = 0; a < q; a++) {
+        for (int b = 0; b < q; b++)
+            own[a * q + b] = pair(z[a], z[b]);
+        for (int x = 0; x < r; x++)
+            mixed[x * q + a] = pair(xy[x], z[a]);
+    }
+    for (long i = 0; i < N; i++) {
+        lanes sums[PAIRS] = {{0}}, u[MOST];
+        long last = i + 1 < N ? starts[i + 1] : end;
+        for (long row = starts[i]; row < last; row += LANES) {
+            bits mask = (bits){0, 1, 2, 3} < last - row;
+            for (int c = 0; c < d; c++)
+                u[c] = some_rows(U[c], row, n, mask);
+            for (int c = 0, s = 0; c < d; c++)
+                for (int e = 0; e <= c; e++, s++)
+                    sums[s] += u[c] * u[e];
+        }
+        double pairs[PAIRS];
+        for (int s = 0; s < d * (d + 1) / 2; s++) {
+            pairs[s] = added(sums[s]);
+            all[s] += pairs[s];
+        }
+        for (int k = 0; k < q * q; k++)
+            A[k * stride + i] = pairs[own[k]];
+        for (int k = 0; k < r * q; k++)
+            B[k * stride + i] = pairs[mixed[k]];
+    }
+    for (int x = 0; x < r; x++)
+        for (int y = 0; y < r; y++)
+            S[x * r + y] = all[pair(xy[x], xy[y])];
+}
+
+#define GIVEN q, r, n, N, stride, starts, end, U, z, xy, A, B, S
+
+/* Three distinct columns are those of most models: 1, t and y. */
+INLINE void rows_of_any(ARGUMENTS)
+{
+    if (d == 3)
+        rows(3, GIVEN);
+    else
+        rows(d, GIVEN);
+}
+
+FOR_PROCESSORS(void, rows_of_any, (ARGUMENTS), (d, GIVEN))
+
+/* U : d pointers to columns (n,), null for the constant 1; z : (q,), xy : (r,) their places in Z and in [X y];
+   N subjects from starts on, the last of which ends before the row `end`. Gives A : (q, q, stride) and
+   B : (r, q, stride) of these subjects, and S : (r, r) over their rows. */
+void lmm_rows(ARGUMENTS)
+{
+    CHOSEN(rows_of_any)(d, GIVEN);
+}
