@@ -153,7 +153,7 @@ def _rows(
     X = columns(fixed)
     Z = [column for _, design in random for column in columns(design)]
     y = taken(response(spec.formula.response, table.columns))
-    offset = np.zeros(table.n)
+    offset = np.broadcast_to(0.0, (table.n,))
     if spec.offset is not None:
         offset = taken(_number(table, spec.offset, "offset"))
         y = y - offset

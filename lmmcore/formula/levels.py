@@ -164,14 +164,18 @@ def _encoded_integers(series: nw.Series[Any], boolean: bool) -> tuple[np.ndarray
     values = np.asarray(filled.to_numpy())
     if boolean:
         values = values.astype(np.int8)
-    lowest = int(values.min()) if len(values) else 0
-    if len(values) and int(values.max()) - lowest > 4 * len(values) + 1000:
+    lowest, highest = (int(values.min()), int(values.max())) if len(values) else (0, -1)
+    distinct, top = None, highest - lowest
+    if top > 4 * len(values) + 1000:
         distinct, codes = np.unique(values, return_inverse=True)
+        top = len(distinct) - 1
+    elif lowest or values.dtype != np.int64:
+        codes = np.subtract(values, lowest, dtype=np.int64)
     else:
-        codes, distinct = np.subtract(values, lowest, dtype=np.int64), None
+        codes = values
     if absent is not None:
         codes = np.where(absent, -1, codes)
-    codes, present = compact(codes)
+    codes, present = compact(codes, top)
     known = present + lowest if distinct is None else distinct[present]
     return codes, [bool(value) for value in known.tolist()] if boolean else known
 
@@ -206,9 +210,13 @@ def _encoded_pandas(series: nw.Series[Any]) -> tuple[np.ndarray, list[Any], bool
     return codes, [native.cat.categories[index] for index in present], bool(native.cat.ordered)
 
 
-def compact(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Integers (n,) >= -1 renumbered 0, 1, ... in their order, -1 stays; and the integers >= 0 that occur."""
-    top = int(raw.max()) if len(raw) else -1
+def compact(raw: np.ndarray, top: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Integers (n,) >= -1 renumbered 0, 1, ... in their order, -1 stays; and the integers >= 0 that occur.
+
+    top : a number that none exceeds, where one is known.
+    """
+    if top is None:
+        top = int(raw.max()) if len(raw) else -1
     if top > 4 * len(raw) + 1000:
         present, codes = np.unique(raw, return_inverse=True)
         gone = int(present[0] == -1)
