@@ -37,7 +37,7 @@ BATTERY = ROOT / "tests/reference/lmm_reference.json"
 
 @dataclass(frozen=True)
 class Point:
-    """A fit to time. more : columns x1, x2, ... of noise added to the data."""
+    """A fit to time. more : columns x1, x2, ... of noise added to the data; threads : that it may use."""
 
     subjects: int
     visits: int = 10
@@ -45,6 +45,7 @@ class Point:
     formula: str = SLOPE
     structure: str = "none"
     more: int = 0
+    threads: int = 1
 
     @property
     def rows(self) -> int:
@@ -124,6 +125,7 @@ def measured(points: Mapping[int, Point]) -> dict[int, Timing]:
     """Each point in a process of its own."""
     found = {}
     for at, point in points.items():
+        os.environ["OMP_NUM_THREADS"] = str(point.threads)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             found[at] = pool.submit(measure, point).result()
         timing = found[at]
@@ -182,6 +184,8 @@ def main() -> None:
     largest = parser.parse_args().largest
     os.environ |= ONE_THREAD  # which the processes of the points are started with
     by_rows, counts, others = rows_curves(largest), battery(), other_curves(min(largest, 10**5))
+    cores = os.cpu_count() or 1
+    shared = measured({largest: Point(largest // 10, threads=cores)})[largest]
     images = DOCS / "images"
     seconds = {
         name: [(at, timing.seconds) for at, timing in line.items()] for name, line in by_rows.items()
@@ -210,6 +214,7 @@ def main() -> None:
         f"The reference battery ({len(counts)} fits of tests/reference): median {median(counts):g} "
         f"evaluations a fit, at most {max(counts)}."
     )
+    told += f" The largest one with irregular times takes {duration(shared.seconds)} on {cores} threads."
     head = ("model", "rows", "fit", "passes", "evaluations", "peak above the data")
     write_section(
         "growth",

@@ -39,7 +39,7 @@ def value(factor: np.ndarray, cells: Subjects) -> tuple[float, np.ndarray]:
         size, begin = min(BLOCK, N - start), 8 * start
         return call(q, r, size, stride, a + begin, b + begin, at_psi, address(quadratic)), quadratic
 
-    found = by_block(of, N)
+    found = by_block(of, N, q**2 + r * q)
     return sum(log_det for log_det, _ in found), np.sum([quadratic for _, quadratic in found], axis=0)
 
 
@@ -68,7 +68,8 @@ def slopes(
     """
     assert kernel.loops is not None
     r, q, N = cells.B.shape
-    inputs, stride = _spaced(*(part for moment in (cells, *(below or ())) for part in (moment.A, moment.B)))
+    parts = [part for moment in (cells, *(below or ())) for part in (moment.A, moment.B)]
+    inputs, stride = _spaced(*parts)
     psi, W = _psi(factor), np.ascontiguousarray(W)
     call, at, at_psi, at_W = kernel.loops.lmm_slopes, [*map(address, inputs)], address(psi), address(W)
     at += [0] * (6 - len(at))
@@ -84,7 +85,7 @@ def slopes(
         )
         return sums
 
-    found = by_block(of, N)
+    found = by_block(of, N, len(parts) // 2 * (q**2 + r * q))
     sums = found[0] if len(found) == 1 else np.sum(found, axis=0)
     E, C, spread, outer, gram, mixed = (
         sums[begin:end] for begin, end in zip((0, *ends), ends[:-1], strict=False)

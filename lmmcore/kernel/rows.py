@@ -46,7 +46,7 @@ def moments(
         )
         return S
 
-    return A, B, np.sum(by_block(of, N), axis=0)
+    return A, B, np.sum(by_block(of, N, n / N * len(columns)), axis=0)
 
 
 def _place(column: np.ndarray, distinct: dict[int, np.ndarray]) -> int:
