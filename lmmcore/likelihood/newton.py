@@ -1,9 +1,9 @@
 """Newton's method with the exact Hessian, made safe at saddles and at the boundary.
 
 The step uses the absolute eigenvalues of the (diagonally scaled) Hessian, so that it always descends, and
-is halved by quadratic interpolation until the deviance falls. It is made in u = log(1 + lambda^2) of the
-diagonal of each Lambda, in which the deviance is closer to a quadratic: the coordinates are such that u is
-about what a unit adds to log|V|.  The iteration stops on the Newton decrement
+is halved by quadratic interpolation until the deviance falls. With independent residuals it is made in
+u = log(1 + lambda^2) of the diagonal of each Lambda, in which the deviance is closer to a quadratic: the
+coordinates are such that u is about what a unit adds to log|V|.  The iteration stops on the Newton decrement
 g'|H|^-1 g / 2, the fall still to be had, never on the relative change of the deviance: at a million rows a
 relative change of 1e-9 is half a unit of log-likelihood squared.
 """
