@@ -9,6 +9,7 @@ from pathlib import Path
 
 from studies import ROOT, Study
 
+from lmmcore import kernel
 from lmmstudy.archive import PROGRAM
 
 
@@ -34,15 +35,15 @@ def test_an_archive_runs_again_to_the_same_bytes(study, tmp_path):
         names = {entry.name.removeprefix("study/") for entry in tar}
         tar.extractall(tmp_path / "unpacked", filter="data")
     assert {"Snakefile", "config/config.yaml", "data/alpha.csv", "runs/ledger.jsonl"} < names
-    assert not [name for name in names if "__pycache__" in name or ".snakemake" in name]
+    assert not [name for name in names if "__pycache__" in name or ".snakemake" in name or "_loops." in name]
     other = Study(tmp_path / "unpacked/study")
     shutil.rmtree(study.folder)
+    installed(other.folder)
     said = other.lmm("verify")
     assert said.status == 0, said.text
     kept, ledger = other.results(), other.ledger()
     shutil.rmtree(other.folder / "results")
     shutil.rmtree(other.folder / "reports")
-    installed(other.folder)
     made = subprocess.run(["make", "reports"], cwd=other.folder, capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
     assert other.results() == kept
@@ -52,10 +53,13 @@ def test_an_archive_runs_again_to_the_same_bytes(study, tmp_path):
 
 
 def installed(folder: Path) -> None:
-    """The packages that `make` would install there first: those of these tests."""
+    """The packages that `make` would install there first: those of these tests, and the loops it compiles."""
     (folder / ".venv").mkdir()
     (folder / ".venv/bin").symlink_to(Path(sys.executable).parent)
     (folder / ".venv/.ready").touch()
+    build = [sys.executable, "-c", "import setuptools; setuptools.setup()", "-q", "build_ext", "--inplace"]
+    subprocess.run(build, cwd=folder, capture_output=True, check=True)
+    assert (kernel.loops is None) == (not list((folder / "lmmcore/kernel").glob("_loops.*")))
 
 
 def test_a_configuration_of_another_name_is_the_one_that_the_archive_runs(study):
