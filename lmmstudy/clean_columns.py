@@ -60,8 +60,8 @@ class _Changes:
 
     def note(self, kind: str, changed: pl.Series) -> None:
         """Record `kind` for the rows where `changed` is true, with examples as in the file."""
-        if count := int(changed.fill_null(False).sum()):
-            values = self.original.filter(changed.fill_null(False)).unique(maintain_order=True).head(EXAMPLES)
+        if count := int(changed.sum()):
+            values = self.original.filter(changed).unique(maintain_order=True).head(EXAMPLES)
             examples = values.cast(pl.String).to_list() if values.dtype.is_temporal() else values.to_list()
             self.found.append({"column": self.column, "kind": kind, "count": count, "examples": examples})
 

@@ -94,6 +94,8 @@ def _count(dropped: dict[str, int], reason: str, rows: int) -> None:
 
 def _groups(frame: pl.DataFrame, by: list[str], layout: Layout, values: bool = False) -> list[dict[str, Any]]:
     """One entry for each set of duplicates, in the order of the file."""
+    if frame.is_empty():
+        return []
     wanted = {"rows": ROW} | ({"values": layout.response} if values else {})
     columns = [pl.col(column).alias(name) for name, column in wanted.items()]
     table = (
