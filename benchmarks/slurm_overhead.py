@@ -2,7 +2,6 @@
 
 The candidates of small datasets (30 subjects at 6 times), cleaned beforehand, are fitted on the test cluster
 of tests/slurm in four ways. Every Python process tells its processor time when it ends, as in overhead.py.
-Then the same study at growing sizes is only planned: what a run must do before its first job.
 """
 
 from __future__ import annotations
@@ -36,7 +35,6 @@ WAYS = {
 }
 # The whole run as one Slurm job of two processors, with Snakemake's own executor inside it.
 ALLOCATION = "one allocation"
-SIZES = (100, 1000, 5000)
 
 
 def snakemake(folder: Path, *arguments: str) -> str:
@@ -74,22 +72,6 @@ def one_way(cleaned: Path, way: str) -> list[str]:
     return row
 
 
-def planned(datasets: int) -> list[str]:
-    """A row of the table: planning a study of that size that has not run."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_study(folder, datasets)
-        before = os.times()
-        subprocess.run(
-            [*SNAKEMAKE, "--workflow-profile", "none", "--cores", "1", "--dry-run", "--quiet", "all"],
-            cwd=folder, check=True, capture_output=True,
-        )  # fmt: skip
-        after = os.times()
-    seconds = after.children_user + after.children_system - before.children_user - before.children_system
-    jobs = datasets * (len(MODELS) + 3)
-    return [f"{datasets:,}", f"{jobs:,}", f"{seconds:.1f} s", f"{seconds / jobs * 1e3:.1f} ms"]
-
-
 def main(candidates: int) -> None:
     if problem := cluster.missing():
         sys.exit(problem)
@@ -105,10 +87,6 @@ def main(candidates: int) -> None:
         *table(
             ("way", "submissions", "wall clock", "a fit", "processor time a fit", "its script alone"), rows
         ),
-        "",
-        "Planning a study that has not run (`--dry-run`):",
-        "",
-        *table(("datasets", "jobs", "processor time", "a job"), map(planned, SIZES)),
         "",
         made_by("python -m benchmarks.slurm_overhead" + ("" if candidates == 200 else f" {candidates}")),
     ]

@@ -1,7 +1,7 @@
 """The innermost loops of the likelihood, compiled where the installation found a C compiler.
 
 Nothing depends on it: what a loop has no room for, and everything without a compiler, NumPy does by the same
-formulas, with the same result up to rounding and in up to ten times the time.
+formulas, with the same result up to rounding.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ def _load() -> ctypes.CDLL | None:
     for suffix in EXTENSION_SUFFIXES:
         path = Path(__file__).with_name("_loops" + suffix)
         if path.exists():
-            return _declared(ctypes.CDLL(str(path)))
+            try:
+                return _declared(ctypes.CDLL(str(path)))
+            except OSError:  # compiled on another kind of machine that shares the folder
+                return None
     return None
 
 

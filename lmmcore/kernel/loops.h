@@ -25,6 +25,17 @@ typedef long long bits __attribute__((vector_size(LANES * sizeof(long long))));
 #define CHOSEN(name) name##_any
 #endif
 
+/* name_of_any : the inline function name, whose first argument d, the number of columns, is known to the compiler
+   where it is 3, as in most models: 1, t and y. */
+#define FOR_COLUMNS(name, arguments, ...)                                                                   \
+    INLINE void name##_of_any arguments                                                                     \
+    {                                                                                                       \
+        if (d == 3)                                                                                         \
+            name(3, __VA_ARGS__);                                                                           \
+        else                                                                                                \
+            name(d, __VA_ARGS__);                                                                           \
+    }
+
 INLINE double added(lanes x)
 {
     return (x[0] + x[1]) + (x[2] + x[3]);

@@ -20,7 +20,7 @@
 #define FACTORS 8  /* 1 - f^2 is multiplied up so often before its logarithm is taken: 1e-16^8 is a number */
 
 #define ARGUMENTS                                                                                           \
-    int d, int m, long n, long N, const ptrdiff_t *starts, const ptrdiff_t *outer, long O,           \
+    int d, int m, long n, long N, const ptrdiff_t *starts, const ptrdiff_t *outer, long O,                  \
         const double *U, const double *f, const double *f1, const double *f2, double *units, double *total, \
         double *log_r
 
@@ -109,15 +109,7 @@ INLINE void neighbours(ARGUMENTS)
 
 #define GIVEN m, n, N, starts, outer, O, U, f, f1, f2, units, total, log_r
 
-/* Three columns are those of most models: 1, t and y. */
-INLINE void neighbours_of_any(ARGUMENTS)
-{
-    if (d == 3)
-        neighbours(3, GIVEN);
-    else
-        neighbours(d, GIVEN);
-}
-
+FOR_COLUMNS(neighbours, (ARGUMENTS), GIVEN)
 FOR_PROCESSORS(void, neighbours_of_any, (ARGUMENTS), (d, GIVEN))
 
 /* U : (d, n); f, f1, f2 : (n,), f and its derivatives; outer : (N,) 0..O-1.

@@ -66,15 +66,7 @@ INLINE void rows(ARGUMENTS)
 
 #define GIVEN q, r, n, N, stride, starts, end, U, z, xy, A, B, S
 
-/* Three distinct columns are those of most models: 1, t and y. */
-INLINE void rows_of_any(ARGUMENTS)
-{
-    if (d == 3)
-        rows(3, GIVEN);
-    else
-        rows(d, GIVEN);
-}
-
+FOR_COLUMNS(rows, (ARGUMENTS), GIVEN)
 FOR_PROCESSORS(void, rows_of_any, (ARGUMENTS), (d, GIVEN))
 
 /* U : d pointers to columns (n,), null for the constant 1; z : (q,), xy : (r,) their places in Z and in [X y];

@@ -22,12 +22,16 @@ def moments(
 
     starts : (N,) first row of each subject.
     """
+    if kernel.loops is None:
+        return None
     distinct: dict[int, np.ndarray] = {}
     z, xy = ([_place(column, distinct) for column in columns] for columns in (Z, XY))
-    if kernel.loops is None or len(distinct) > MOST_COLUMNS:
+    if len(distinct) > MOST_COLUMNS:
         return None
     q, r, N = len(Z), len(XY), len(starts)
-    columns = [None if is_one(column) else np.ascontiguousarray(column) for column in distinct.values()]
+    columns = [
+        None if is_one(column) else np.ascontiguousarray(column, dtype=float) for column in distinct.values()
+    ]
     U = np.array([0 if column is None else address(column) for column in columns], dtype=np.uintp)
     places = np.array([*z, *xy], dtype=np.intc)
     A, B = np.empty((q, q, N)), np.empty((r, q, N))

@@ -12,14 +12,13 @@ import numpy as np
 
 from lmmcore.covariance.random import RandomCovariance
 from lmmcore.kernel import level as compiled
+from lmmcore.kernel.blocks import BLOCK
 from lmmcore.likelihood.level import Level, level_at
 from lmmcore.likelihood.objective import Evaluation, Moments, Objective, Slopes, Value
 from lmmcore.likelihood.profile import profile
 from lmmcore.moments.patterns import Patterns
 from lmmcore.moments.subjects import Subjects
 
-# Subjects evaluated at once.
-BLOCK = 16_384
 # Subjects whose matrices are kept between the deviance and its derivatives.
 KEPT = 200_000
 

@@ -15,7 +15,7 @@ from lmmcore.data import Table
 from lmmcore.formula.design import Design
 from lmmcore.formula.levels import Factor, Labels, level_text
 from lmmcore.grouping import Group
-from lmmcore.likelihood.blocks import BLOCK
+from lmmcore.kernel.blocks import BLOCK
 from lmmcore.likelihood.coordinates import Coordinates
 from lmmcore.model import Model, Rows, Specification
 from lmmcore.moments.patterns import grouped
