@@ -27,7 +27,6 @@ START_W = 0.5
 # A nugget or a correlation over the shortest gap below this is a zero, one that leaves this to 1 over the
 # longest time of a subject is a one.
 ZERO = 1e-6
-FARTHEST = 800.0
 
 
 @dataclass(frozen=True)
@@ -89,28 +88,18 @@ class MarkovResidual(DenseResidual):
 
     def moments(self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray]) -> MarkovMoments:
         """R^-1 is tridiagonal: no matrix is inverted."""
-        rows = self.rows
-        gaps = np.diff(rows.times, prepend=0.0)
-        gaps[rows.starts] = np.inf
-
-        def correlation(z: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            u = gaps * np.exp(-z)
-            f = np.exp(-u)
-            # Beyond this f is 0 to the last digit, and a first row has no correlation at all.
-            u = np.minimum(u, FARTHEST)
-            return f, u * f, u * (u - 1) * f
-
-        return markov_moments(Z, XY, rows, correlation)
+        return markov_moments(Z, XY, self.rows)
 
 
 def _law(power: int, nugget: bool, rows: SortedRows, as_rho: bool = False) -> PowerExponential:
     ends = np.append(rows.starts[1:], len(rows.times))
-    gaps = np.diff(rows.times)[np.diff(rows.subject) == 0]
+    pairs = rows.n - len(rows.starts)
+    middle = pairs // 2  # the gaps before first rows are infinite and come last
     return PowerExponential(
         power,
         nugget,
-        float(np.median(gaps)) if len(gaps) else 1.0,
-        float(gaps.min()) if len(gaps) else 1.0,
+        float(np.partition(rows.gaps, middle)[middle]) if pairs else 1.0,
+        float(rows.gaps.min()) if pairs else 1.0,
         float((rows.times[ends - 1] - rows.times[rows.starts]).max()),
         as_rho,
     )

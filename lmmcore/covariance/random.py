@@ -56,6 +56,8 @@ class Block:
     def parameters(self, psi: np.ndarray) -> np.ndarray:
         """Parameters whose Psi is psi : (m, m) in pivot order, or the nearest of this kind."""
         m = len(self.columns)
+        if m == 1:
+            return np.sqrt(np.maximum(psi[0], 0.0))
         if self.kind == "unstructured":
             lower = semidefinite_cholesky(psi)
             return np.concatenate([lower[column:, column] for column in range(m)])
@@ -196,7 +198,7 @@ def _units(blocks: tuple[Block, ...]) -> np.ndarray:
 def _second(blocks: tuple[Block, ...]) -> np.ndarray:
     units = _units(blocks)
     products = np.einsum("iac,jbc->ijab", units, units)
-    return products + products.transpose(1, 0, 2, 3)
+    return np.ascontiguousarray(products + products.transpose(1, 0, 2, 3))
 
 
 class LinearCovariance(RandomCovariance):

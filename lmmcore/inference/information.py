@@ -21,9 +21,10 @@ import numpy as np
 
 from lmmcore.assembly import linear_objective
 from lmmcore.errors import FitError
+from lmmcore.likelihood.evaluation import Slopes
 from lmmcore.likelihood.grid import GridObjective
 from lmmcore.likelihood.level import level_at
-from lmmcore.likelihood.objective import Objective, Slopes
+from lmmcore.likelihood.objective import Objective
 from lmmcore.memory import remembered
 from lmmcore.moments.patterns import Patterns
 from lmmcore.moments.subjects import Subjects

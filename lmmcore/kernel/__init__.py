@@ -25,14 +25,15 @@ def _load() -> ctypes.CDLL | None:
 
 
 def _declared(loops: ctypes.CDLL) -> ctypes.CDLL:
-    """The arguments of each function, as level.c, rows.c and neighbours.c have them."""
-    kinds = {"i": ctypes.c_int, "l": ctypes.c_long, "p": ctypes.c_void_p}
+    """The arguments of each function, as the files in C have them."""
+    kinds = {"i": ctypes.c_int, "l": ctypes.c_long, "d": ctypes.c_double, "p": ctypes.c_void_p}
     signatures = {"value": "iill" + 4 * "p", "slopes": "iiill" + 15 * "p"}
-    signatures |= {"rows": "iiilllpl" + 6 * "p", "neighbours": "iillppl" + 7 * "p"}
+    signatures["evaluate"] = "iiiildi" + 12 * "p"
+    signatures |= {"rows": "iiilllpl" + 6 * "p", "neighbours": "iiiiillpplppd" + 5 * "p"}
     for name, letters in signatures.items():
         function = getattr(loops, "lmm_" + name)
         function.argtypes = [kinds[letter] for letter in letters]
-        function.restype = ctypes.c_double if name == "value" else None
+        function.restype = ctypes.c_double if name in ("value", "evaluate") else None
     return loops
 
 

@@ -6,19 +6,12 @@
    A is (q, q, stride), B is (r, q, stride), of which n subjects from the pointers on count; psi is Psi's
    entries 00, 01, 11 and |Psi|. For one effect Psi's other entries are 0. */
 
+#include "level.h"
 #include "loops.h"
 
 #include <math.h>
 
-#define MOST 32  /* numbers r * q of a subject */
 #define PAIRS (MOST * (MOST + 1) / 2)
-
-#define VALUE_ARGUMENTS                                                                                     \
-    int q, int r, long n, long stride, const double *A, const double *B, const double *psi, double *quadratic
-#define SLOPES_ARGUMENTS                                                                                    \
-    int q, int r, int below, long n, long stride, const double *A, const double *B, const double *A1,       \
-        const double *B1, const double *A2, const double *B2, const double *psi, const double *W,           \
-        double *E_sum, double *C_sum, double *spread, double *outer, double *gram, double *mixed, double *rest
 
 typedef struct {
     lanes a, b, c, left, right, area, det;

@@ -39,6 +39,8 @@ def value(factor: np.ndarray, cells: Subjects) -> tuple[float, np.ndarray]:
         size, begin = min(BLOCK, N - start), 8 * start
         return call(q, r, size, stride, a + begin, b + begin, at_psi, address(quadratic)), quadratic
 
+    if N <= BLOCK:
+        return of(0)
     found = by_block(of, N, q**2 + r * q)
     return sum(log_det for log_det, _ in found), np.sum([quadratic for _, quadratic in found], axis=0)
 

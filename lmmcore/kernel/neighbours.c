@@ -1,11 +1,11 @@
-/* The moments of a Markov correlation, and their first two derivatives, by subject.
+/* The moments of a Markov correlation that decays with the gap, and their first two derivatives, by subject.
 
-   With f the correlation of a row with the one before it in the subject (0 for the first), u the row and p the
-   one before, R^-1 gives
+   With f = exp(-gap * decay) the correlation of a row with the one before it in the subject (0 for the first),
+   u the row, p the one before and v = u - f p what is new in the row, R^-1 gives
 
-       M = sum_j a_j u_j u_j' + (a_j - 1) p_j p_j' + b_j (u_j p_j' + p_j u_j'),  a = 1 / (1 - f^2), b = -f a
+       M = sum_j a_j v_j v_j',  a = 1 / (1 - f^2),  log|R| = sum log(1 - f_j^2)
 
-   and log|R| = -sum log a_j. NumPy does the same in lmmcore/moments/markov.py, product by product.
+   and the derivatives are by -log(decay). NumPy does the same in lmmcore/moments/markov.py, product by product.
 
    Subjects go LANES abreast, each at its own rows. One that has ended goes on with f = 0 and u = 0, and adds
    nothing. */
@@ -14,107 +14,184 @@
 
 #include <math.h>
 
-#define MOST 12    /* columns */
-#define SETS 3     /* the moments and two derivatives */
+#define MOST 12     /* columns of U */
+#define SETS 3      /* the moments and two derivatives */
 #define PAIRS (MOST * (MOST + 1) / 2)
-#define FACTORS 8  /* 1 - f^2 is multiplied up so often before its logarithm is taken: 1e-16^8 is a number */
+#define FACTORS 8   /* 1 - f^2 is multiplied up so often before its exponent is taken: 1e-16^8 is a number */
+#define FARTHEST 708.0 /* gap * decay from which f is 0 */
 
-#define ARGUMENTS                                                                                           \
-    int d, int m, long n, long N, const ptrdiff_t *starts, const ptrdiff_t *outer, long O,                  \
-        const double *U, const double *f, const double *f1, const double *f2, double *units, double *total, \
-        double *log_r
+#define ARGUMENTS                                                                                            \
+    int d, int sets, int m, int q, int k, long n, long N, const ptrdiff_t *starts, const ptrdiff_t *outer,   \
+        long O, const double *U, const double *gaps, double decay, const double *C, double *A, double *B,    \
+        double *total, double *log_r
 
-INLINE lanes gather(const double *values, const long *row, lanes alive)
+INLINE lanes gather(const double *values, const long *row)
 {
-    return alive * (lanes){values[row[0]], values[row[1]], values[row[2]], values[row[3]]};
+    lanes found;
+    for (int l = 0; l < LANES; l++)
+        found[l] = values[row[l]];
+    return found;
 }
 
-INLINE double logarithms(lanes x)
+/* f = exp(-u) for 0 <= u < FARTHEST, and 1 - f to the last digit: f is 2^whole times the exponential of what is left,
+   at most log(2) / 2. */
+INLINE lanes decayed(lanes u, lanes *less)
 {
-    return log(x[0]) + log(x[1]) + log(x[2]) + log(x[3]);
+    const double to_whole = 0x1.8p52; /* adding it leaves the whole number in the last bits */
+    lanes shifted = u * -1.4426950408889634 + to_whole, whole = shifted - to_whole;
+    lanes x = -u - whole * 0x1.62e42fefap-1 - whole * 0x1.cf79abc9e3b39p-40;
+    /* The series in pairs, then pairs of these: nothing waits long for what stands before it. */
+    lanes x2 = x * x, x4 = x2 * x2, x8 = x4 * x4;
+    lanes low = 0.5 + x * (1.0 / 6) + x2 * (1.0 / 24 + x * (1.0 / 120));
+    lanes next = (1.0 / 720 + x * (1.0 / 5040)) + x2 * (1.0 / 40320 + x * (1.0 / 362880));
+    lanes high = (1.0 / 3628800 + x * (1.0 / 39916800)) + x2 * (1.0 / 479001600 + x * (1.0 / 6227020800));
+    lanes more = x + x2 * ((low + x4 * next) + x8 * high); /* exp(x) - 1 */
+    lanes scale = (lanes)(((bits)shifted + 1023) << 52);
+    *less = (1 - scale) - scale * more;
+    return scale + scale * more;
+}
+
+/* Takes the exponents out of positive numbers and counts them. */
+INLINE lanes mantissas(lanes x, bits *exponents)
+{
+    *exponents += ((bits)x >> 52) - 1023;
+    return (lanes)(((bits)x & 0xfffffffffffff) | 0x3ff0000000000000);
+}
+
+/* [Z X y]' M [Z] = C'(sums)Z of LANES subjects, of which the first `abreast` are kept. */
+INLINE void turn(int d, int m, int q, int k, long N, const lanes *sums, const double *C, int abreast, double *A,
+                 double *B)
+{
+    for (int e = 0; e < q; e++) {
+        lanes right[MOST];
+        for (int x = 0; x < d; x++) {
+            right[x] = sums[0] * 0;
+            for (int y = 0; y < m; y++)
+                right[x] += sums[x < y ? y * (y + 1) / 2 + x : x * (x + 1) / 2 + y] * C[y * k + e];
+        }
+        for (int l = 0; l < k; l++) {
+            lanes found = sums[0] * 0;
+            for (int x = 0; x < (l < q ? m : d); x++)
+                found += right[x] * C[x * k + l];
+            double *to = l < q ? A + (l * q + e) * N : B + ((l - q) * q + e) * N;
+            if (abreast == LANES)
+                memcpy(to, &found, sizeof found);
+            else
+                memcpy(to, &found, abreast * sizeof *to);
+        }
+    }
 }
 
 INLINE void neighbours(ARGUMENTS)
 {
-    memset(total, 0, sizeof(double) * SETS * d * d * O);
-    lanes slope_r = {0}, bend_r = {0}, one = 1 + slope_r;
-    log_r[0] = 0;
+    lanes all[SETS][PAIRS] = {{{0}}}, slope_r = {0}, bend_r = {0}, one = 1 + slope_r, rests = one;
+    bits exponents = {0};
+    int pairs = d * (d + 1) / 2;
+    if (O > 1)
+        memset(total, 0, sizeof(double) * sets * d * d * O);
     for (long i = 0; i < N; i += LANES) {
         int abreast = N - i < LANES ? (int)(N - i) : LANES;
-        lanes sums[SETS][PAIRS] = {{{0}}}, here[MOST], before[MOST] = {{0}}, rests = one;
-        long first[LANES], last[LANES], longest = 0, shortest = abreast < LANES ? 0 : n;
+        lanes sums[SETS][PAIRS], here[MOST], new[MOST], before[MOST];
+        for (int w = 0; w < sets; w++)
+            memset(sums[w], 0, pairs * sizeof **sums);
+        memset(before, 0, d * sizeof *before);
+        long row[LANES], last[LANES], longest = 0, shortest = abreast < LANES ? 0 : n;
         for (int l = 0; l < LANES; l++) {
             long own = i + (l < abreast ? l : 0);
-            first[l] = starts[own];
+            row[l] = starts[own];
             last[l] = (own + 1 < N ? starts[own + 1] : n) - 1;
-            long size = last[l] - first[l] + 1;
+            long size = last[l] - row[l] + 1;
             longest = size > longest ? size : longest;
             shortest = size < shortest ? size : shortest;
         }
         for (long t = 0; t < longest; t++) {
-            long row[LANES];
-            lanes alive = one;
+            bits alive = (bits){0} - 1;
+            long place[LANES];
             for (int l = 0; l < LANES; l++)
-                row[l] = first[l] + t;
+                place[l] = row[l] + t;
             for (int l = 0; l < LANES && t >= shortest; l++)
-                if (row[l] > last[l] || l >= abreast) {
-                    row[l] = last[l];
+                if (place[l] > last[l] || l >= abreast) {
+                    place[l] = last[l];
                     alive[l] = 0;
                 }
-            lanes v = gather(f, row, alive), square = v * v, rest = 1 - square, a = 1 / rest, b = -v * a;
+            lanes u = gather(gaps, place) * decay;
+            bits near = alive & (u < FARTHEST);
+            u = (lanes)((bits)u & near);
+            lanes less, f = (lanes)((bits)decayed(u, &less) & near);
+            lanes rest = (lanes)(((bits)(less * (1 + f)) & near) | ((bits)one & ~near)), a = 1 / rest;
             rests *= rest;
-            if (t % FACTORS == FACTORS - 1) {
-                log_r[0] += logarithms(rests);
-                rests = one;
-            }
-            lanes slope = gather(f1, row, alive), bend = gather(f2, row, alive);
-            lanes turn = slope * a, pull = v * turn, drift = bend * a + 2 * pull * turn;
-            lanes both = (1 + square) * a, a1 = 2 * pull * a, b1 = -both * turn;
-            lanes a2 = 2 * a * (turn * slope + v * drift + 2 * pull * pull);
-            lanes b2 = -4 * pull * a * turn - both * drift;
+            if (t % FACTORS == FACTORS - 1)
+                rests = mantissas(rests, &exponents);
+            lanes f1 = u * f, f2 = (u - 1) * f1, turned = f1 * a, pull = f * turned;
+            lanes bend = f1 * turned + f * f2 * a;
+            lanes a1 = 2 * pull * a, a2 = 2 * a * (bend + 4 * pull * pull);
+            lanes c2 = 2 * a1 * f1 + a * f2, e2 = 2 * turned * f1;
             slope_r -= 2 * pull;
-            bend_r -= 2 * (slope * turn + v * drift);
-            for (int x = 0; x < d; x++)
-                here[x] = gather(U + x * n, row, alive);
+            bend_r -= 2 * bend + 4 * pull * pull;
+            for (int x = 0; x < d; x++) {
+                here[x] = (lanes)((bits)gather(U + x * n, place) & alive);
+                new[x] = here[x] - f * before[x];
+            }
             for (int x = 0, s = 0; x < d; x++)
                 for (int y = 0; y <= x; y++, s++) {
-                    lanes own = here[x] * here[y], past = before[x] * before[y];
-                    lanes mixed = here[x] * before[y] + before[x] * here[y];
-                    sums[0][s] += a * own + square * a * past + b * mixed;
-                    sums[1][s] += a1 * (own + past) + b1 * mixed;
-                    sums[2][s] += a2 * (own + past) + b2 * mixed;
+                    lanes own = new[x] * new[y];
+                    sums[0][s] += a * own;
+                    if (sets == 1)
+                        continue;
+                    lanes mixed = new[x] * before[y] + before[x] * new[y];
+                    sums[1][s] += a1 * own - turned * mixed;
+                    sums[2][s] += a2 * own - c2 * mixed + e2 * (before[x] * before[y]);
                 }
             memcpy(before, here, d * sizeof *here);
         }
-        log_r[0] += logarithms(rests);
-        for (int w = 0; w < SETS; w++)
-            for (int x = 0, s = 0; x < d; x++)
-                for (int y = 0; y <= x; y++, s++)
-                    for (int l = 0; l < abreast; l++) {
-                        if (y < m)
-                            units[((w * d + x) * m + y) * N + i + l] = sums[w][s][l];
-                        if (x < m)
-                            units[((w * d + y) * m + x) * N + i + l] = sums[w][s][l];
-                        total[((w * d + x) * d + y) * O + outer[i + l]] += sums[w][s][l];
-                    }
+        rests = mantissas(rests, &exponents);
+        for (int w = 0; w < sets; w++) {
+            turn(d, m, q, k, N, sums[w], C, abreast, A + w * q * q * N + i, B + w * (k - q) * q * N + i);
+            if (O == 1)
+                for (int s = 0; s < pairs; s++)
+                    all[w][s] += sums[w][s];
+            else
+                for (int x = 0, s = 0; x < d; x++)
+                    for (int y = 0; y <= x; y++, s++)
+                        for (int l = 0; l < abreast; l++)
+                            total[((w * d + x) * d + y) * O + outer[i + l]] += sums[w][s][l];
+        }
     }
-    log_r[1] = added(slope_r);
-    log_r[2] = added(bend_r);
-    for (int w = 0; w < SETS; w++)
-        for (int x = 0; x < d; x++)
-            for (int y = 0; y < x; y++)
-                for (long o = 0; o < O; o++)
-                    total[((w * d + y) * d + x) * O + o] = total[((w * d + x) * d + y) * O + o];
+    for (int w = 0; w < sets; w++)
+        for (int x = 0, s = 0; x < d; x++)
+            for (int y = 0; y <= x; y++, s++) {
+                double *to = total + ((w * d + x) * d + y) * O;
+                if (O == 1)
+                    *to = added(all[w][s]);
+                if (y < x)
+                    memcpy(total + ((w * d + y) * d + x) * O, to, O * sizeof *to);
+            }
+    log_r[0] = 0;
+    for (int l = 0; l < LANES; l++)
+        log_r[0] += log(rests[l]) + exponents[l] * 0.6931471805599453;
+    if (sets > 1) {
+        log_r[1] = added(slope_r);
+        log_r[2] = added(bend_r);
+    }
 }
 
-#define GIVEN m, n, N, starts, outer, O, U, f, f1, f2, units, total, log_r
+#define GIVEN m, q, k, n, N, starts, outer, O, U, gaps, decay, C, A, B, total, log_r
 
-FOR_COLUMNS(neighbours, (ARGUMENTS), GIVEN)
-FOR_PROCESSORS(void, neighbours_of_any, (ARGUMENTS), (d, GIVEN))
+INLINE void with_derivatives_or_not(ARGUMENTS)
+{
+    if (sets == 1)
+        neighbours(d, 1, GIVEN);
+    else
+        neighbours(d, SETS, GIVEN);
+}
 
-/* U : (d, n); f, f1, f2 : (n,), f and its derivatives; outer : (N,) 0..O-1.
-   Gives units : (3, d, m, N), of all columns with the first m; total : (3, d, d, O); log_r : (3,). */
+FOR_COLUMNS(with_derivatives_or_not, (ARGUMENTS), sets, GIVEN)
+FOR_PROCESSORS(void, with_derivatives_or_not_of_any, (ARGUMENTS), (d, sets, GIVEN))
+
+/* U : (d, n); gaps : (n,), infinite for first rows; [Z X y] = U'C, C : (d, k), its first q columns Z, made of the
+   first m of U; outer : (N,) 0..O-1; sets : 1, or 3 for the derivatives too. Gives A : (sets, q, q, N),
+   B : (sets, k - q, q, N); total : (sets, d, d, O), sums of all columns of U; log_r : (sets,). */
 void lmm_neighbours(ARGUMENTS)
 {
-    CHOSEN(neighbours_of_any)(d, GIVEN);
+    CHOSEN(with_derivatives_or_not_of_any)(d, sets, GIVEN);
 }

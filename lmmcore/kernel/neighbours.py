@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from lmmcore import kernel
@@ -20,21 +18,22 @@ def serves(columns: int) -> bool:
 
 
 def moments(
-    U: np.ndarray, m: int, rows: SortedRows, correlation: Sequence[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Moments of the columns U : (d, n) and their first two derivatives.
+    U: np.ndarray, C: np.ndarray, m: int, q: int, rows: SortedRows, decay: float, sets: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Moments of [Z X y] = U'C for U : (d, n), C : (d, k), under the correlation exp(-gap decay).
 
-    correlation : (n,) of each row with the one before it, 0 for first rows, and its derivatives.
-    Gives those of all columns with the first m by subject : (3, d, m, N); of all with all by outer unit :
-    (3, d, d, O); log|R| : (3,).
+    q, m : columns of Z, and of U that make it; sets : 1, or 3 for the first two derivatives by -log(decay)
+    too. Gives A : (sets, q, q, N), B : (sets, k - q, q, N), the sums of all columns of U by outer unit :
+    (sets, d, d, O), and log|R| : (sets,).
     """
     assert kernel.loops is not None
-    (d, n), N = U.shape, len(rows.starts)
+    (d, n), N, k = U.shape, len(rows.starts), C.shape[1]
     outer = np.zeros(N, dtype=np.intp) if rows.outer is None else rows.outer.astype(np.intp, copy=False)
     units = int(outer[-1]) + 1
-    by_subject, by_unit, log_r = np.empty((3, d, m, N)), np.empty((3, d, d, units)), np.empty(3)
+    A, B, log_r = np.empty((sets, q, q, N)), np.empty((sets, k - q, q, N)), np.empty(sets)
+    total = np.empty((sets, d, d, units))
     kernel.loops.lmm_neighbours(
-        *(d, m, n, N, address(rows.starts), address(outer), units),
-        *map(address, (np.ascontiguousarray(U), *correlation, by_subject, by_unit, log_r)),
+        *(d, sets, m, q, k, n, N, address(rows.starts), address(outer), units),
+        *(address(U), address(rows.gaps), decay, *map(address, (C, A, B, total, log_r))),
     )
-    return by_subject, by_unit, log_r
+    return A, B, total, log_r

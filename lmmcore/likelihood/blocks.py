@@ -13,8 +13,9 @@ import numpy as np
 from lmmcore.covariance.random import RandomCovariance
 from lmmcore.kernel import level as compiled
 from lmmcore.kernel.blocks import BLOCK
+from lmmcore.likelihood.evaluation import Evaluation, Slopes, Value
 from lmmcore.likelihood.level import Level, level_at
-from lmmcore.likelihood.objective import Evaluation, Moments, Objective, Slopes, Value
+from lmmcore.likelihood.objective import Moments, Objective
 from lmmcore.likelihood.profile import profile
 from lmmcore.moments.patterns import Patterns
 from lmmcore.moments.subjects import Subjects
@@ -70,14 +71,14 @@ class BlockObjective(Objective):
 
     def evaluate(self, theta: np.ndarray) -> Evaluation | None:
         """The deviance and its derivatives; None where V is numerically singular."""
-        found = self._cells_and_value(theta)
+        found = self._cells_and_value(theta, self.subjects)
         if found is None:
             return None
         cells, value = found
         assert isinstance(value, BlockValue)
         factor = self.covariance.factor(theta[: self.split])
         levels = value.levels or (level_at(factor, part) for part in blocks(cells))
-        return Evaluation(theta, value, lambda: self._summed(theta, cells, levels, value.profile.weight))
+        return Evaluation.of(theta, value, lambda: self._summed(theta, cells, levels, value.profile.weight))
 
     def slopes(
         self, theta: np.ndarray, cells: Subjects | Patterns, make_level: Callable[[], Level], W: np.ndarray

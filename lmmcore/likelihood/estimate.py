@@ -74,9 +74,11 @@ def starting_points(objective: Objective, correlations: Sequence[np.ndarray]) ->
         """theta with these shares of the moment estimate of Psi, and the deviance there, infinite if none."""
         given = objective.given(z)
         psis = starting_psis(objective.levels, given.moments, z, objective.n, objective.reml)
+        whole = objective.theta(psis, z)
         found = []
         for share in shares:
-            theta = objective.theta([share * psi for psi in psis], z)
+            theta = whole.copy()
+            theta[: objective.residual.start] *= np.sqrt(share)  # Lambda is linear in theta
             value = given.value(theta)
             found.append((theta, np.inf if value is None else value.deviance))
         return found

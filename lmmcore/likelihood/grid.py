@@ -18,8 +18,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lmmcore.likelihood.evaluation import Evaluation, Slopes, Value
 from lmmcore.likelihood.level import Level, level_at
-from lmmcore.likelihood.objective import Evaluation, Moments, Objective, Slopes, Value
+from lmmcore.likelihood.objective import Moments, Objective
 from lmmcore.likelihood.profile import profile
 from lmmcore.moments.dense import Matrices
 from lmmcore.moments.grid import Grid
@@ -94,7 +95,7 @@ class GridObjective(Objective):
         value = self.value(theta)
         if value is None:
             return None
-        return Evaluation(theta, value, lambda: self.grid_slopes(theta, value, value.profile.weight))
+        return Evaluation.of(theta, value, lambda: self.grid_slopes(theta, value, value.profile.weight))
 
     def grid_slopes(self, theta: np.ndarray, value: GridValue, W: np.ndarray) -> Slopes:
         """Derivatives of log|V| + <W, G> for a fixed W : (p+1, p+1)."""

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmmcore.likelihood.objective import Evaluation, Objective, lambda_columns
+from lmmcore.likelihood.evaluation import Evaluation
+from lmmcore.likelihood.objective import Objective, lambda_columns
 
 MAX_EVALUATIONS = 200
 TOLERANCE = 1e-16  # of the decrement, in units of deviance: 1e-8 standard errors of every estimate

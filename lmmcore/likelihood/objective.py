@@ -23,7 +23,9 @@ import numpy as np
 
 from lmmcore.covariance.random import RandomCovariance
 from lmmcore.covariance.residual import ResidualMoments
+from lmmcore.kernel import evaluate as one_call
 from lmmcore.kernel import level as compiled
+from lmmcore.likelihood.evaluation import Derivatives, Evaluation, Slopes, Value
 from lmmcore.likelihood.level import (
     Level,
     cross_derivatives,
@@ -35,78 +37,12 @@ from lmmcore.likelihood.level import (
     weights_below,
 )
 from lmmcore.likelihood.nested import NestedMoments
-from lmmcore.likelihood.profile import Profile, profile
+from lmmcore.likelihood.profile import freedom, profile, profiled
 from lmmcore.moments.markov import MarkovMoments
 from lmmcore.moments.patterns import Patterns
-from lmmcore.moments.subjects import SubjectProjection, Subjects, forms
+from lmmcore.moments.subjects import Jet, SubjectProjection, Subjects, forms
 
 Moments = Subjects | Patterns | ResidualMoments
-
-
-@dataclass(frozen=True)
-class Value:
-    """The deviance at one theta, and what the derivatives need again."""
-
-    deviance: float
-    profile: Profile
-    make_level: Callable[[], Level]
-
-    @cached_property
-    def level(self) -> Level:
-        """The outermost level of random effects."""
-        return self.make_level()
-
-
-@dataclass(frozen=True)
-class Slopes:
-    """Derivatives of log|V| + <W, G>. first : (m,); second : (m, m); gram : (m, p+1, p+1), those of G;
-    cones : derivative by the covariance matrix of each level, outermost first."""
-
-    first: np.ndarray
-    second: np.ndarray
-    gram: np.ndarray
-    cones: tuple[np.ndarray, ...]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The deviance at theta : (m,), parameters of Psi, of inner levels, of R; derivatives when asked for."""
-
-    theta: np.ndarray
-    value: Value
-    make_slopes: Callable[[], Slopes]
-
-    @property
-    def deviance(self) -> float:
-        """-2 log (restricted) likelihood with R's constants, in the model's own coordinates."""
-        return self.value.deviance
-
-    @cached_property
-    def slopes(self) -> Slopes:
-        """Derivatives of log|V| + <W, G>, W the weight at the best beta and sigma^2."""
-        return self.make_slopes()
-
-    @property
-    def gradient(self) -> np.ndarray:
-        """(m,)."""
-        return self.slopes.first
-
-    @cached_property
-    def hessian(self) -> np.ndarray:
-        """(m, m), of the deviance whose beta and sigma^2 follow theta."""
-        best = self.value.profile
-        N = best.root.T @ self.slopes.gram @ best.root
-        return self.slopes.second - np.einsum("cd,icd,jcd->ij", best.omega, N, N)
-
-    @property
-    def gram_first(self) -> np.ndarray:
-        """(m, p+1, p+1), the derivatives of G."""
-        return self.slopes.gram
-
-    @property
-    def cones(self) -> tuple[np.ndarray, ...]:
-        """Derivative of the deviance by the covariance matrix of each level, outermost first."""
-        return self.slopes.cones
 
 
 @dataclass(frozen=True)
@@ -180,14 +116,16 @@ class Objective:
 
     def value(self, theta: np.ndarray) -> Value | None:
         """The deviance alone; None where V is numerically singular."""
-        found = self._cells_and_value(theta)
+        found = self._cells_and_value(theta, self.subjects)
         return None if found is None else found[1]
 
-    def _cells_and_value(self, theta: np.ndarray) -> tuple[Subjects | Patterns, Value] | None:
+    def _cells_and_value(
+        self, theta: np.ndarray, subjects: Callable[[np.ndarray], Subjects | Patterns]
+    ) -> tuple[Subjects | Patterns, Value] | None:
         # A trial step may be far out, where R is singular or numbers overflow: not a value, not an error.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             try:
-                cells = self.subjects(theta)
+                cells = subjects(theta)
             except np.linalg.LinAlgError:
                 return None
             value = self._value(theta, cells)
@@ -203,13 +141,33 @@ class Objective:
 
     def evaluate(self, theta: np.ndarray) -> Evaluation | None:
         """The deviance and its derivatives; None where V is numerically singular."""
-        found = self._cells_and_value(theta)
+        moments, jet = self.moments, None
+        if isinstance(moments, Subjects):
+            jet = moments.jet
+        elif isinstance(moments, MarkovMoments):
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                jet = moments.jet(theta[self.split :])
+        if jet is not None and one_call.serves(jet):
+            return self._in_one_call(theta, jet)
+        found = self._cells_and_value(theta, self.subjects if jet is None else lambda _: jet[0])
         if found is None:
             return None
         cells, value = found
-        return Evaluation(
+        return Evaluation.of(
             theta, value, lambda: self.slopes(theta, cells, lambda: value.level, value.profile.weight)
         )
+
+    def _in_one_call(self, theta: np.ndarray, jet: Jet) -> Evaluation | None:
+        factor = self.covariance.factor(theta[: self.split])
+        directions, nu = self.covariance.first(factor), freedom(jet.S[0], self.n, self.reml)
+        found = one_call.evaluate(factor, directions, self.covariance.second, jet, nu, self.reml)
+        if found is None:
+            return None
+        best = profiled(found.lower, nu, self.reml)
+        deviance = best.deviance + found.log_det
+        derivatives = Derivatives(found.gradient, found.hessian, found.gram, (found.cone,))
+        value = Value(deviance, best, lambda: level_at(factor, jet[0]))
+        return Evaluation(theta, value, lambda: derivatives) if np.isfinite(deviance) else None
 
     def slopes(
         self, theta: np.ndarray, cells: Subjects | Patterns, make_level: Callable[[], Level], W: np.ndarray
@@ -251,7 +209,8 @@ class Objective:
             sums, outer, _ = compiled.slopes(factor, cells, W)
             own = own_curvature(self.covariance, factor, sums)
             return Slopes(own.gradient, own.hessian, -forms(directions, outer), (own.cone,))
-        dot, dots = self.moments.derivatives(theta[split:])
+        jet = self.moments.jet(theta[split:])
+        dot, dots = jet[1], jet[2]
         sums, outer, below = compiled.slopes(factor, cells, W, (dot, dots))
         assert below is not None
         own = own_curvature(self.covariance, factor, sums)

@@ -12,54 +12,85 @@ profiled sigma^2 and the REML term.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-LOG_2PI = float(np.log(2 * np.pi))
+LOG_2PI = math.log(2 * math.pi)
 
 
 @dataclass(frozen=True)
 class Profile:
     """What is left of the deviance once beta and sigma^2 are at their best.
 
-    deviance : its profiled part, without log|V|.
-    beta : (p,); sigma2 : the profiled variance r^2 / nu.
-    unscaled : (p, p), (X'V^-1X)^-1, so that vcov = sigma2 * unscaled.
-    weight : (p+1, p+1), W above; root : (p+1, p+1), k above; omega : (p+1, p+1).
+    deviance : its profiled part, without log|V|; sigma2 : the profiled variance r^2 / nu.
+    lower : (p+1, p+1), K above; nu : the degrees of freedom of sigma2.
     """
 
     deviance: float
-    beta: np.ndarray
     sigma2: float
-    unscaled: np.ndarray
-    weight: np.ndarray
-    root: np.ndarray
-    omega: np.ndarray
+    lower: np.ndarray
+    nu: int
+    reml: bool
+
+    @cached_property
+    def _inverse(self) -> np.ndarray:
+        return np.linalg.inv(self.lower).T
+
+    @property
+    def beta(self) -> np.ndarray:
+        """(p,)."""
+        return -self._inverse[:-1, -1] * self.lower[-1, -1]
+
+    @cached_property
+    def unscaled(self) -> np.ndarray:
+        """(p, p), (X'V^-1X)^-1, so that vcov = sigma2 * unscaled."""
+        root = self._inverse[:-1, :-1]
+        return root @ root.T
+
+    @cached_property
+    def root(self) -> np.ndarray:
+        """(p+1, p+1), k above."""
+        root = self._inverse.copy()
+        root[:, -1] *= math.sqrt(self.nu)
+        return root
+
+    @cached_property
+    def weight(self) -> np.ndarray:
+        """(p+1, p+1), W above."""
+        root = self.root if self.reml else self.root[:, -1:]
+        return root @ root.T
+
+    @property
+    def omega(self) -> np.ndarray:
+        """(p+1, p+1)."""
+        omega = np.ones(self.lower.shape)
+        if not self.reml:
+            omega[:-1, :-1] = 0
+        omega[-1, -1] = 1 / self.nu
+        return omega
 
 
 def profile(gram: np.ndarray, n: int, reml: bool) -> Profile | None:
     """Profile beta and sigma^2 out of gram : (p+1, p+1) = [X y]'V^-1[X y]; None if it is singular."""
-    p = len(gram) - 1
-    nu = n - p if reml else n
     try:
         lower = np.linalg.cholesky(gram)
     except np.linalg.LinAlgError:
         return None
-    root = np.linalg.inv(lower).T
-    residual = lower[p, p]
-    sigma2 = float(residual**2 / nu)
-    deviance = nu * (1 + LOG_2PI + np.log(sigma2))
-    omega = np.ones((p + 1, p + 1))
-    omega[p, p] = 1 / nu
+    return profiled(lower, freedom(gram, n, reml), reml)
+
+
+def freedom(gram: np.ndarray, n: int, reml: bool) -> int:
+    """Degrees of freedom nu of sigma^2 for n rows and gram : (p+1, p+1)."""
+    return n - len(gram) + 1 if reml else n
+
+
+def profiled(lower: np.ndarray, nu: int, reml: bool) -> Profile:
+    """The profile whose K is lower : (p+1, p+1)."""
+    *pivots, last = lower.diagonal().tolist()
+    deviance = nu * (1 + LOG_2PI + 2 * math.log(last) - math.log(nu))
     if reml:
-        deviance += 2 * np.log(np.diag(lower)[:p]).sum()
-    else:
-        omega[:p, :p] = 0
-    beta = -root[:p, p] * residual
-    unscaled = root[:p, :p] @ root[:p, :p].T
-    root = root.copy()
-    root[:, p] *= np.sqrt(nu)
-    last = root[:, p]
-    weight = root @ root.T if reml else np.outer(last, last)
-    return Profile(float(deviance), beta, sigma2, unscaled, weight, root, omega)
+        deviance += 2 * sum(map(math.log, pivots))
+    return Profile(deviance, last * last / nu, lower, nu, reml)

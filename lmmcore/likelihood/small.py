@@ -72,9 +72,7 @@ def resolvent(A: np.ndarray, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return H, M, E, det
 
 
-def _resolvent(
-    A: np.ndarray, factor: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _resolvent(A: np.ndarray, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The same through the Cholesky factor L of I + Lambda'A Lambda: H = Lambda L^-T L^-1 Lambda'."""
     place = np.arange(len(factor))
     inner = turned(A, factor, factor)
@@ -93,6 +91,9 @@ def inverse(A: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
     least : part of its diagonal entry that each pivot of A must leave.
     """
     q = len(A)
+    if q == 1:
+        good = A[0, 0] > 0
+        return np.where(good, 1 / np.where(good, A, 1.0), 0.0), good
     place = np.arange(q)
     diagonal = A[place, place]
     positive = np.all(diagonal > 0, axis=0)

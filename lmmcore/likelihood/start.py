@@ -59,7 +59,8 @@ def starting_psi(
     q = covariance.q
     if not q:
         return np.zeros((0, 0))
-    counts = np.broadcast_to(np.asarray(cells.counts, dtype=float), cells.A.shape[2:])
+    N = cells.A.shape[2]
+    counts = np.ones(N) if isinstance(cells, Subjects) else cells.counts
     usable, explained, effects, sampling = 0.0, 0.0, np.zeros((q, q)), np.zeros((q, q))
     means = np.zeros((q + 1, 0 if unit is None else unit[-1] + 1))
     place = 0
@@ -68,7 +69,7 @@ def starting_psi(
         place = here.stop
         inverses, good = inverse(part.A, WELL_CONDITIONED)
         squares = part.squares(inverses)  # b_i b_i', summed over the cell
-        usable += float(counts[here][good].sum())
+        usable += float(counts[here] @ good)
         explained += float(np.vdot(part.A, squares))
         effects += squares.sum(axis=2)
         sampling += inverses @ counts[here]
@@ -86,6 +87,10 @@ def starting_psi(
     floor = np.sqrt(2 / counts.sum())
     result = np.zeros((q, q))
     for block in covariance.blocks:
-        values, vectors = np.linalg.eigh(block.part(psi))
+        own = block.part(psi)
+        if len(own) == 1:
+            result[block.place] = np.maximum(own, floor)
+            continue
+        values, vectors = np.linalg.eigh(own)
         result[block.place] = (vectors * np.maximum(values, floor)) @ vectors.T
     return result

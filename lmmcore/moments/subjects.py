@@ -62,6 +62,13 @@ class SortedRows:
         """(n,) times, or row numbers within the subject."""
         return np.arange(self.n) - np.repeat(self.starts, self.sizes)
 
+    @cached_property
+    def gaps(self) -> np.ndarray:
+        """(n,) time since the row before in the subject, infinite for first rows."""
+        gaps = np.diff(self.times, prepend=0.0)
+        gaps[self.starts] = np.inf
+        return gaps
+
     def parts(self) -> Iterator[tuple[slice, slice]]:
         """Subjects, and the rows of these, so many that their columns stay in the processor's cache."""
         if self.n <= ROWS:
@@ -105,6 +112,11 @@ class Subjects:
         """Subjects in each cell."""
         return 1.0
 
+    @property
+    def jet(self) -> Jet:
+        """The same without derivatives."""
+        return Jet(self.A[None], self.B[None], self.S[None], np.array([self.log_r]))
+
     def rotated(self, fixed: np.ndarray, random: np.ndarray) -> Subjects:
         """Moments of [Z random, X fixed, y] for fixed : (p, p), random : (q, q)."""
         return Subjects(*rotate(self.A, self.B, self.S, fixed, random), self.log_r)
@@ -126,6 +138,28 @@ class Subjects:
     def project(self, M: np.ndarray) -> SubjectProjection:
         """U_i = M_i B_i' of every subject, for M : (q, q, N)."""
         return SubjectProjection(np.einsum("abn,rbn->ran", M, self.B))
+
+
+@dataclass(frozen=True)
+class Jet:
+    """Moments and, unless there are none, their first two derivatives by one parameter of what stands below.
+
+    A : (k, q, q, N), B : (k, r, q, N), S : (k, r, r, O), log_r : (k,), k = 1 or 3.
+    """
+
+    A: np.ndarray
+    B: np.ndarray
+    S: np.ndarray
+    log_r: np.ndarray
+
+    @property
+    def parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """A, B, S, log_r."""
+        return self.A, self.B, self.S, self.log_r
+
+    def __getitem__(self, order: int) -> Subjects:
+        """The moments, or a derivative."""
+        return Subjects(self.A[order], self.B[order], self.S[order], float(self.log_r[order]))
 
 
 @dataclass(frozen=True)
