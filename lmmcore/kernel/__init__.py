@@ -28,6 +28,7 @@ def _declared(loops: ctypes.CDLL) -> ctypes.CDLL:
     """The arguments of each function, as the files in C have them."""
     kinds = {"i": ctypes.c_int, "l": ctypes.c_long, "d": ctypes.c_double, "p": ctypes.c_void_p}
     signatures = {"value": "iill" + 4 * "p", "slopes": "iiill" + 15 * "p"}
+    signatures["start"] = "illppdpppp"
     signatures["evaluate"] = "iiiildi" + 12 * "p"
     signatures |= {"rows": "iiilllpl" + 6 * "p", "neighbours": "iiiiillpplppd" + 5 * "p"}
     for name, letters in signatures.items():

@@ -17,17 +17,6 @@ typedef struct {
     lanes a, b, c, left, right, area, det;
 } level;
 
-/* The next lanes of a row, 0 beyond the last subject: such a subject adds nothing. */
-INLINE lanes load(const double *row, long left)
-{
-    lanes found = {0};
-    if (left >= LANES)
-        memcpy(&found, row, sizeof found);
-    else
-        memcpy(&found, row, left * sizeof(double));
-    return found;
-}
-
 INLINE level level_at(int q, const double *A, long stride, const double *psi, long left)
 {
     level at = {0};

@@ -30,7 +30,7 @@ def value(factor: np.ndarray, cells: Subjects) -> tuple[float, np.ndarray]:
     """sum log|I + A Psi|, and sum B H B' : (r, r); factor : (q, q), Lambda."""
     assert kernel.loops is not None
     r, q, N = cells.B.shape
-    (A, B), stride = _spaced(cells.A, cells.B)
+    (A, B), stride = spaced(cells.A, cells.B)
     psi = _psi(factor)
     call, a, b, at_psi = kernel.loops.lmm_value, address(A), address(B), address(psi)
 
@@ -71,7 +71,7 @@ def slopes(
     assert kernel.loops is not None
     r, q, N = cells.B.shape
     parts = [part for moment in (cells, *(below or ())) for part in (moment.A, moment.B)]
-    inputs, stride = _spaced(*parts)
+    inputs, stride = spaced(*parts)
     psi, W = _psi(factor), np.ascontiguousarray(W)
     call, at, at_psi, at_W = kernel.loops.lmm_slopes, [*map(address, inputs)], address(psi), address(W)
     at += [0] * (6 - len(at))
@@ -99,7 +99,7 @@ def slopes(
     return level, outer, BelowSums(gram.reshape(r, r), mixed.reshape(q, q), *sums[-3:].tolist())
 
 
-def _spaced(*parts: np.ndarray) -> tuple[list[np.ndarray], int]:
+def spaced(*parts: np.ndarray) -> tuple[list[np.ndarray], int]:
     """Arrays (a, b, N) whose vectors (N,) follow one another at one distance, which comes with them; copies
     of arrays of which that is not true."""
     strides = {part.strides[1] for part in parts}

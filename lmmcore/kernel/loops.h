@@ -40,3 +40,14 @@ INLINE double added(lanes x)
 {
     return (x[0] + x[1]) + (x[2] + x[3]);
 }
+
+/* The next lanes of a row, 0 beyond the last subject: such a subject adds nothing. */
+INLINE lanes load(const double *row, long left)
+{
+    lanes found = {0};
+    if (left >= LANES)
+        memcpy(&found, row, sizeof found);
+    else
+        memcpy(&found, row, left * sizeof(double));
+    return found;
+}

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from lmmcore.covariance.random import RandomCovariance
+from lmmcore.kernel import level as compiled
+from lmmcore.kernel.start import sums as compiled_sums
 from lmmcore.likelihood.blocks import blocks
 from lmmcore.likelihood.nested import NestedMoments
 from lmmcore.likelihood.objective import Moments
@@ -59,10 +61,41 @@ def starting_psi(
     q = covariance.q
     if not q:
         return np.zeros((0, 0))
-    N = cells.A.shape[2]
-    counts = np.ones(N) if isinstance(cells, Subjects) else cells.counts
+    about, between = float(reml), np.zeros((q, q))
+    if unit is None and compiled.serves(cells):
+        usable, explained, effects, sampling = compiled_sums(cells, WELL_CONDITIONED)
+    else:
+        usable, explained, effects, sampling, means = _sums(cells, unit)
+        seen = means[:, means[q] > 0]
+        between = (seen[:q] / seen[q]) @ seen[:q].T
+        if unit is not None:
+            about = float(seen.shape[1])
+    psi = np.eye(q) / 2
+    freedom = n - q * usable
+    within = (cells.S[-1, -1].sum() - explained) / freedom if freedom > 0 else 0.0
+    if usable > max(q, about) and within > 0:
+        psi = (effects - between) / (usable - about) / within - sampling / usable
+    floor = np.sqrt(2 / (cells.A.shape[2] if isinstance(cells, Subjects) else cells.counts.sum()))
+    result = np.zeros((q, q))
+    for block in covariance.blocks:
+        own = block.part(psi)
+        if len(own) == 1:
+            result[block.place] = np.maximum(own, floor)
+            continue
+        values, vectors = np.linalg.eigh(own)
+        result[block.place] = (vectors * np.maximum(values, floor)) @ vectors.T
+    return result
+
+
+def _sums(
+    cells: Subjects | Patterns, unit: np.ndarray | None
+) -> tuple[float, float, np.ndarray, np.ndarray, np.ndarray]:
+    """What lmmcore.kernel.start gives, array by array; and the sums of b_i in each larger unit, with the
+    number of subjects they are of : (q + 1, units)."""
+    q, _, N = cells.A.shape
     usable, explained, effects, sampling = 0.0, 0.0, np.zeros((q, q)), np.zeros((q, q))
     means = np.zeros((q + 1, 0 if unit is None else unit[-1] + 1))
+    counts = np.ones(N) if isinstance(cells, Subjects) else cells.counts
     place = 0
     for part in blocks(cells):
         here = slice(place, place + part.A.shape[2])
@@ -76,21 +109,4 @@ def starting_psi(
         if unit is not None and isinstance(part, Subjects):
             for row, values in enumerate([*part.solved(inverses), good]):
                 means[row] += np.bincount(unit[here], values, means.shape[1])
-    psi = np.eye(q) / 2
-    freedom = n - q * usable
-    within = (cells.S[-1, -1].sum() - explained) / freedom if freedom > 0 else 0.0
-    seen = means[:, means[q] > 0]
-    about = usable - (float(seen.shape[1]) if unit is not None else reml)
-    if usable > q and about > 0 and within > 0:
-        between = (seen[:q] / seen[q]) @ seen[:q].T
-        psi = (effects - between) / about / within - sampling / usable
-    floor = np.sqrt(2 / counts.sum())
-    result = np.zeros((q, q))
-    for block in covariance.blocks:
-        own = block.part(psi)
-        if len(own) == 1:
-            result[block.place] = np.maximum(own, floor)
-            continue
-        values, vectors = np.linalg.eigh(own)
-        result[block.place] = (vectors * np.maximum(values, floor)) @ vectors.T
-    return result
+    return usable, explained, effects, sampling, means
