@@ -18,9 +18,9 @@ from lmmcore.likelihood.nested import NestedMoments
 from lmmcore.likelihood.objective import Moments, Objective
 from lmmcore.model import Model, RandomBlock, Rows
 from lmmcore.moments.dense import dense_moments
+from lmmcore.moments.gram import gram
 from lmmcore.moments.grid import Grid, grid_of
 from lmmcore.moments.patterns import grouped
-from lmmcore.moments.products import gram
 from lmmcore.moments.subjects import SortedRows, Subjects, blockwise, independent
 
 # So few subjects take less time than it takes to see which are alike.

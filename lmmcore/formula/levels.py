@@ -13,6 +13,7 @@ import narwhals as nw
 import numpy as np
 
 from lmmcore.errors import DataError
+from lmmcore.kernel.columns import runs, serves
 
 # Up to so many rows a dict of Python strings is faster than the frame library's own encoding.
 FEW = 1000
@@ -164,6 +165,10 @@ def _encoded_integers(series: nw.Series[Any], boolean: bool) -> tuple[np.ndarray
     values = np.asarray(filled.to_numpy())
     if boolean:
         values = values.astype(np.int8)
+    if absent is None and serves(values):
+        lowest, highest = int(values[0]), int(values[-1])
+        if 0 < runs(values) == highest - lowest + 1:  # in rising order, no number left out
+            return values - lowest if lowest else values, np.arange(lowest, highest + 1)
     lowest, highest = (int(values.min()), int(values.max())) if len(values) else (0, -1)
     distinct, top = None, highest - lowest
     if top > 4 * len(values) + 1000:

@@ -13,17 +13,10 @@ from lmmcore.kernel.blocks import BLOCK, by_block
 from lmmcore.likelihood.level import LevelSums
 from lmmcore.moments.subjects import Subjects
 
-# Random effects a subject, and numbers B of a subject, that level.c has room for.
-MOST_EFFECTS = 2
-MOST_NUMBERS = 32
-
 
 def serves(cells: object) -> TypeGuard[Subjects]:
     """Whether there are compiled loops for such moments."""
-    if kernel.loops is None or not isinstance(cells, Subjects):
-        return False
-    r, q, _ = cells.B.shape
-    return 1 <= q <= MOST_EFFECTS and r * q <= MOST_NUMBERS
+    return isinstance(cells, Subjects) and kernel.has_room(*cells.B.shape[1::-1])
 
 
 def value(factor: np.ndarray, cells: Subjects) -> tuple[float, np.ndarray]:

@@ -51,3 +51,12 @@ INLINE lanes load(const double *row, long left)
         memcpy(&found, row, left * sizeof(double));
     return found;
 }
+
+/* The opposite: only what is left of the row is written. */
+INLINE void store(double *row, lanes x, long left)
+{
+    if (left >= LANES)
+        memcpy(row, &x, sizeof x);
+    else
+        memcpy(row, &x, left * sizeof(double));
+}

@@ -73,11 +73,7 @@ INLINE void turn(int d, int m, int q, int k, long N, const lanes *sums, const do
             lanes found = sums[0] * 0;
             for (int x = 0; x < (l < q ? m : d); x++)
                 found += right[x] * C[x * k + l];
-            double *to = l < q ? A + (l * q + e) * N : B + ((l - q) * q + e) * N;
-            if (abreast == LANES)
-                memcpy(to, &found, sizeof found);
-            else
-                memcpy(to, &found, abreast * sizeof *to);
+            store(l < q ? A + (l * q + e) * N : B + ((l - q) * q + e) * N, found, abreast);
         }
     }
 }

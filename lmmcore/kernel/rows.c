@@ -1,6 +1,7 @@
 /* The moments of independent rows: A = Z'Z and B = [X y]'Z of each subject, S = [X y]'[X y] of all.
 
-   NumPy does the same in lmmcore/moments/subjects.py, product by product. Here each row is read once. */
+   NumPy does the same in lmmcore/moments/subjects.py, product by product. Here each row is read once, LANES rows
+   of a subject at a time, and LANES subjects are written together. */
 
 #include "loops.h"
 
@@ -30,7 +31,10 @@ INLINE lanes some_rows(const double *column, long row, long n, bits mask)
 
 INLINE void rows(ARGUMENTS)
 {
-    double all[PAIRS] = {0};
+    lanes all[PAIRS] = {{0}};
+    bits places;
+    for (int l = 0; l < LANES; l++)
+        places[l] = l;
     int own[MOST * MOST], mixed[MOST * MOST];
     for (int a = 0; a < q; a++) {
         for (int b = 0; b < q; b++)
@@ -38,30 +42,35 @@ INLINE void rows(ARGUMENTS)
         for (int x = 0; x < r; x++)
             mixed[x * q + a] = pair(xy[x], z[a]);
     }
-    for (long i = 0; i < N; i++) {
-        lanes sums[PAIRS] = {{0}}, u[MOST];
-        long last = i + 1 < N ? starts[i + 1] : end;
-        for (long row = starts[i]; row < last; row += LANES) {
-            bits mask = (bits){0, 1, 2, 3} < last - row;
-            for (int c = 0; c < d; c++)
-                u[c] = some_rows(U[c], row, n, mask);
-            for (int c = 0, s = 0; c < d; c++)
-                for (int e = 0; e <= c; e++, s++)
-                    sums[s] += u[c] * u[e];
+    for (long i = 0; i < N; i += LANES) {
+        int abreast = N - i < LANES ? (int)(N - i) : LANES;
+        lanes sums[LANES][PAIRS], pairs[PAIRS], u[MOST];
+        for (int l = 0; l < LANES; l++)
+            memset(sums[l], 0, d * (d + 1) / 2 * sizeof **sums);
+        for (int l = 0; l < abreast; l++) {
+            long last = i + l + 1 < N ? starts[i + l + 1] : end;
+            for (long row = starts[i + l]; row < last; row += LANES) {
+                bits mask = places < last - row;
+                for (int c = 0; c < d; c++)
+                    u[c] = some_rows(U[c], row, n, mask);
+                for (int c = 0, s = 0; c < d; c++)
+                    for (int e = 0; e <= c; e++, s++)
+                        sums[l][s] += u[c] * u[e];
+            }
         }
-        double pairs[PAIRS];
         for (int s = 0; s < d * (d + 1) / 2; s++) {
-            pairs[s] = added(sums[s]);
+            for (int l = 0; l < LANES; l++)
+                pairs[s][l] = added(sums[l][s]);
             all[s] += pairs[s];
         }
         for (int k = 0; k < q * q; k++)
-            A[k * stride + i] = pairs[own[k]];
+            store(A + k * stride + i, pairs[own[k]], abreast);
         for (int k = 0; k < r * q; k++)
-            B[k * stride + i] = pairs[mixed[k]];
+            store(B + k * stride + i, pairs[mixed[k]], abreast);
     }
     for (int x = 0; x < r; x++)
         for (int y = 0; y < r; y++)
-            S[x * r + y] = all[pair(xy[x], xy[y])];
+            S[x * r + y] = added(all[pair(xy[x], xy[y])]);
 }
 
 #define GIVEN q, r, n, N, stride, starts, end, U, z, xy, A, B, S

@@ -20,7 +20,8 @@ import numpy as np
 
 from lmmcore.covariance.random import Block
 from lmmcore.errors import DataError, FitError
-from lmmcore.moments.products import gram, inner, is_one, residuals
+from lmmcore.moments.gram import gram
+from lmmcore.moments.products import inner, is_one, residuals
 
 # A column of X is dropped if this part or less of its length is left outside the columns before it.
 DEPENDENT = 1e-7

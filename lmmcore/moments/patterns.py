@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmmcore import kernel
+from lmmcore.kernel.patterns import patterns as compiled_patterns
 from lmmcore.moments.subjects import Subjects, blockwise, turned
 
 # Subjects are grouped by equal A when that at least divides their number by this.
 WORTH_GROUPING = 4
-# Subjects among which a repetition is looked for first.
+# Subjects among which a repetition is looked for first: at irregular times no two are alike.
 PROBED = 256
 # Irrational, so that different A hardly ever have the same key; and a second one to check.
 HASH = np.pi / 4
@@ -87,22 +89,28 @@ def grouped(subjects: Subjects) -> Subjects | Patterns:
     if not q:
         return subjects
     entries = [subjects.A[a, b] for a in range(q) for b in range(a + 1)]
-    first = [entry[:PROBED] for entry in entries]
-    if N > PROBED and len(np.unique(_hash(first, HASH))) == PROBED:  # irregular times: no two are alike
+    alike = compiled_patterns if kernel.loops is not None else _patterns
+    found = alike(entries, max(N // WORTH_GROUPING, 1), PROBED)
+    if found is None:
         return subjects
-    key = _hash(entries, HASH)
-    keys, pattern = np.unique(key, return_inverse=True)
-    P = len(keys)
-    if P * WORTH_GROUPING > N:
-        return subjects
-    member = np.empty(P, dtype=np.intp)
+    pattern, member = found
+    A, counts = np.ascontiguousarray(subjects.A[:, :, member]), np.bincount(pattern).astype(float)
+    T = _sums_of_products(subjects, A, pattern, counts)
+    return Patterns(A, T, subjects.S, subjects.log_r, counts)
+
+
+def _patterns(entries: list[np.ndarray], most: int, probed: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """What lmmcore.kernel.patterns gives, the patterns in another order."""
+    N, first = len(entries[0]), [entry[:probed] for entry in entries]
+    if N > probed and len(np.unique(_hash(first, HASH))) == probed:
+        return None
+    keys, pattern = np.unique(_hash(entries, HASH), return_inverse=True)
+    if len(keys) > most:
+        return None
+    member = np.empty(len(keys), dtype=np.intp)
     member[pattern] = np.arange(N)  # one of each
     again = _hash(entries, OTHER_HASH)
-    if np.any(again[member][pattern] != again):
-        return subjects
-    A, counts = np.ascontiguousarray(subjects.A[:, :, member]), np.bincount(pattern, minlength=P)
-    T = _sums_of_products(subjects, A, pattern, counts.astype(float))
-    return Patterns(A, T, subjects.S, subjects.log_r, counts.astype(float))
+    return None if np.any(again[member][pattern] != again) else (pattern, member)
 
 
 def _hash(entries: list[np.ndarray], base: float) -> np.ndarray:

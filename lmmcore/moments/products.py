@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from lmmcore import kernel
+from lmmcore.kernel.columns import residuals as compiled_residuals
+
 # Rows whose columns and products stay in the processor's cache together.
 ROWS = 32_768
 # BLAS makes no use of threads for inner products of so few numbers.
@@ -42,7 +45,7 @@ class Products:
 
     def gram(self, columns: Sequence[np.ndarray]) -> np.ndarray:
         """All inner products of the columns : (k, k), from sums that are there already where they are."""
-        return _symmetric(columns, self._inner)
+        return symmetric(columns, self._inner)
 
     def _inner(self, left: np.ndarray, right: np.ndarray) -> float:
         known = self._known.get(_pair(left, right))
@@ -75,18 +78,8 @@ def inner(left: np.ndarray, right: np.ndarray) -> float:
     return float(parts.sum() + np.dot(left[whole:], right[whole:]))
 
 
-def gram(columns: Sequence[np.ndarray]) -> np.ndarray:
-    """All inner products of columns (n,) : (k, k), those of a column that occurs twice made once."""
-    distinct = {id(column): column for column in columns}
-    total = np.zeros((len(distinct), len(distinct)))
-    for part in row_parts(len(columns[0])):
-        total += _symmetric([column[part] for column in distinct.values()], inner)
-    place = {key: index for index, key in enumerate(distinct)}
-    at = [place[id(column)] for column in columns]
-    return total[np.ix_(at, at)]
-
-
-def _symmetric(columns: Sequence[np.ndarray], of: Callable[[np.ndarray, np.ndarray], float]) -> np.ndarray:
+def symmetric(columns: Sequence[np.ndarray], of: Callable[[np.ndarray, np.ndarray], float]) -> np.ndarray:
+    """of(column, column) of every two columns : (k, k)."""
     result = np.empty((len(columns), len(columns)))
     for i in range(len(columns)):
         for j in range(i + 1):
@@ -96,6 +89,9 @@ def _symmetric(columns: Sequence[np.ndarray], of: Callable[[np.ndarray, np.ndarr
 
 def residuals(y: np.ndarray, coefficients: np.ndarray, columns: Sequence[np.ndarray]) -> np.ndarray:
     """y - sum of coefficient * column : (n,)."""
+    if kernel.loops is not None:
+        found = [None if is_one(column) else column for column in columns]
+        return compiled_residuals(y, coefficients, found)
     left = np.empty_like(y)
     scratch = np.empty(min(ROWS, len(y)))
     for part in row_parts(len(y)):

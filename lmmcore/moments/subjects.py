@@ -19,7 +19,9 @@ from functools import cached_property
 
 import numpy as np
 
+from lmmcore import kernel
 from lmmcore.kernel.rows import moments as sums_of_rows
+from lmmcore.kernel.turn import turned as compiled_turn
 from lmmcore.moments.products import ROWS, Products, is_one
 
 
@@ -119,7 +121,12 @@ class Subjects:
 
     def rotated(self, fixed: np.ndarray, random: np.ndarray) -> Subjects:
         """Moments of [Z random, X fixed, y] for fixed : (p, p), random : (q, q)."""
-        return Subjects(*rotate(self.A, self.B, self.S, fixed, random), self.log_r)
+        r, q, _ = self.B.shape
+        if not kernel.has_room(q, r):
+            return Subjects(*rotate(self.A, self.B, self.S, fixed, random), self.log_r)
+        full = beside_one(fixed)
+        A, B = compiled_turn(self.A, self.B, full, random)
+        return Subjects(A, B, turned(self.S, full, full), self.log_r)
 
     def quadratic(self, H: np.ndarray) -> np.ndarray:
         """sum_i B_i H_i B_i' : (r, r) for H : (q, q, N)."""
@@ -198,11 +205,14 @@ def rotate(
     A: np.ndarray, B: np.ndarray, S: np.ndarray, fixed: np.ndarray, random: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A : (..., q, q, N), B : (..., r, q, N), S : (..., r, r, O) of [Z random, X fixed, y]."""
-    r = len(fixed) + 1
-    full = np.eye(r)
-    full[: r - 1, : r - 1] = fixed
+    full = beside_one(fixed)
     A, B, S = turned(A, random, random), turned(B, full, random), turned(S, full, full)
     return np.ascontiguousarray(A), np.ascontiguousarray(B), S
+
+
+def beside_one(fixed: np.ndarray) -> np.ndarray:
+    """(p + 1, p + 1), the rotation of [X y] that leaves y as it is."""
+    return blockwise([fixed, np.ones((1, 1))])
 
 
 def turned(matrices: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -29,7 +29,9 @@ class Band:
     limits: Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
-def bands(fit: Any, frame: Any, design: Mapping[str, Any], used: Rows, conf_level: float) -> tuple[Band, ...]:
+def bands(
+    fit: Any, frame: Any, design: Mapping[str, Any], used: Rows, conf_level: float
+) -> tuple[Band, ...]:
     """At times of the rows of each group, other covariates as in the curves; () where the data do not
     determine the intervals."""
     base, _ = reference(frame, design)

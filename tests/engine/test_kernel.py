@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-from decimal import Decimal, localcontext
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +11,8 @@ import pytest
 
 import lmmcore as lmm
 from lmmcore import kernel
-from lmmcore.kernel import blocks, evaluate, level, rows
-from lmmcore.moments.markov import markov_moments
-from lmmcore.moments.subjects import SortedRows, Subjects
+from lmmcore.kernel import blocks, evaluate, level, start
+from lmmcore.moments.subjects import Subjects
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRIES = json.loads((ROOT / "tests/reference/lmm_reference.json").read_text("utf-8"))["entries"]
@@ -75,84 +73,40 @@ def test_against_explicit_matrices(q, r, N, singular):
 
 
 @needs_loops
-@pytest.mark.parametrize("columns", [2, 3, 4])
-def test_rows_against_explicit_matrices(columns):
-    """Subjects of 1 to 9 rows, rows beyond a subject's last one must not count; columns used twice."""
-    rng = np.random.default_rng(columns)
-    sizes = rng.integers(1, 10, 37)
-    starts, n = np.cumsum(sizes) - sizes, int(sizes.sum())
-    one, *others = np.broadcast_to(1.0, n), *rng.normal(size=(columns - 1, n))
-    Z, XY = [others[0], one], [one, *others]
-    A, B, S = rows.moments(Z, XY, starts, n)
-    assert np.allclose(S, np.array(XY) @ np.array(XY).T, rtol=0, atol=1e-11)
-    for i, (start, size) in enumerate(zip(starts, sizes, strict=True)):
-        z, xy = np.array(Z)[:, start : start + size], np.array(XY)[:, start : start + size]
-        assert np.allclose(A[:, :, i], z @ z.T, rtol=0, atol=1e-12)
-        assert np.allclose(B[:, :, i], xy @ z.T, rtol=0, atol=1e-12)
-
-
-def inverse(matrix):
-    """By Gauss and Jordan, in the precision of its entries; with its determinant."""
-    rows, determinant = [list(row) for row in np.hstack([matrix, np.eye(len(matrix), dtype=int)])], Decimal(1)
-    for i, pivot in enumerate(rows):
-        determinant *= pivot[i]
-        pivot[:] = [value / pivot[i] for value in pivot]
-        for j, row in enumerate(rows):
-            if j != i:
-                row[:] = [value - row[i] * other for value, other in zip(row, pivot, strict=True)]
-    return np.array(rows)[:, len(rows) :], determinant
-
-
-def of_a_correlation(columns, times, decay):
-    """columns' R^-1 columns, log|R| and their first two derivatives by -log(decay), to 50 digits."""
-    with localcontext(prec=50):
-        columns, times = np.vectorize(Decimal)(columns), np.vectorize(Decimal)(times)
-        u = abs(times[:, None] - times) * Decimal(decay)
-        R = np.vectorize(lambda value: (-value).exp(), otypes=[object])(u)
-        first, second = u * R, u * (u - 1) * R
-        K, determinant = inverse(R)
-        K1 = -K @ first @ K
-        K2 = -2 * K1 @ first @ K - K @ second @ K
-        log_r = determinant.ln(), np.trace(K @ first), np.trace(K @ second) + np.trace(K1 @ first)
-        return [(columns.T @ k @ columns).astype(float) for k in (K, K1, K2)], np.array(log_r, dtype=float)
+@pytest.mark.parametrize("N", [1, 4, 1001, blocks.BLOCK + 3])
+@pytest.mark.parametrize("q", [1, 2])
+def test_sums_of_the_start_against_each_subject(q, N):
+    cells = cells_of(q, 3, N)
+    if q == 2 and N > 4:
+        cells.A[:, :, 2] = [[1, 1], [1, 1 + 1e-5]]  # too close to singular
+    least, count, explained = 1e-3, 0, 0.0
+    effects, sampling = np.zeros((q, q)), np.zeros((q, q))
+    for A, b in zip(cells.A.transpose(2, 0, 1), cells.B[-1].T, strict=True):
+        if A[0, 0] > 0 and np.linalg.det(A) > least * np.prod(np.diag(A)):
+            solved = np.linalg.solve(A, b)
+            count, explained = count + 1, explained + b @ solved
+            effects += np.outer(solved, solved)
+            sampling += np.linalg.inv(A)
+    found = start.sums(cells, least)
+    assert found[0] == count
+    assert found[1] == pytest.approx(explained, rel=1e-10)
+    assert np.allclose(found[2], effects, rtol=0, atol=1e-10 * abs(effects).max())
+    assert np.allclose(found[3], sampling, rtol=0, atol=1e-10 * abs(sampling).max())
 
 
 @pytest.mark.usefixtures("loops")
-@pytest.mark.parametrize("nested", [False, True])
-@pytest.mark.parametrize("effects", [0, 1, 2, 3])
-@pytest.mark.parametrize("decay", [1e-9, 0.7, 40.0, 1e4])
-def test_neighbours_against_explicit_matrices(effects, decay, nested):
-    """Subjects of 1 to 10 rows, gaps from far below to far above the range."""
-    rng = np.random.default_rng(effects)
-    sizes = rng.integers(1, 11, 10)
-    n, subject = int(sizes.sum()), np.repeat(np.arange(len(sizes)), sizes)
-    outer = np.arange(len(sizes)) // 4 if nested else None
-    times = np.concatenate([np.sort(rng.uniform(0, 9, size)) for size in sizes])
-    one, t, y, x = np.broadcast_to(1.0, n), times - 4.5, rng.normal(size=n), rng.normal(size=n)
-    Z, XY = [one, t, x][:effects], [one, t, y]
-    unit = SortedRows(times, subject, np.cumsum(sizes) - sizes, outer)
-    turn, scale = np.triu(rng.normal(size=(2, 2))), np.triu(rng.normal(size=(effects, effects)))
-    moments = markov_moments(Z, XY, unit).rotated(turn, scale)
-    z = np.array(Z).reshape(effects, n).T @ scale
-    xy = np.column_stack([np.array(XY[:2]).T @ turn, y])
-    jet = moments.jet(np.array([-np.log(decay)]))
-    S, log_r = np.zeros_like(jet.S), np.zeros(3)
-    for i in range(len(sizes)):
-        here = subject == i
-        both, logs = of_a_correlation(np.column_stack([z, xy])[here], times[here], decay)
-        log_r += logs
-        for order, exact in enumerate(both):
-            size = 1e-12 * abs(exact).max() + 1e-300  # subnormal numbers have fewer digits
-            A, B = exact[:effects, :effects], exact[effects:, :effects]
-            assert np.allclose(jet.A[order, :, :, i], A, rtol=0, atol=size)
-            assert np.allclose(jet.B[order, :, :, i], B, rtol=0, atol=size)
-            S[order, :, :, outer[i] if nested else 0] += exact[effects:, effects:]
-    assert np.allclose(jet.S, S, rtol=0, atol=1e-12 * abs(S).max())
-    assert np.allclose(jet.log_r, log_r, rtol=1e-13, atol=1e-13)
-    alone = moments.at(np.array([-np.log(decay)]))
-    assert np.allclose(alone.B, jet.B[0], rtol=1e-14) and alone.log_r == pytest.approx(
-        jet.log_r[0], rel=1e-14
-    )
+@pytest.mark.parametrize("N", [1, 6, blocks.BLOCK + 3])
+@pytest.mark.parametrize("r", [1, 3, 5])
+@pytest.mark.parametrize("q", [1, 2, 3])
+def test_moments_in_other_coordinates(q, r, N):
+    cells, rng = cells_of(q, r, N), np.random.default_rng(3)
+    fixed, random = rng.normal(size=(r - 1, r - 1)), rng.normal(size=(q, q))
+    full = np.eye(r)
+    full[:-1, :-1] = fixed
+    found = cells.rotated(fixed, random)
+    for i in {0, N // 2, N - 1}:
+        assert np.allclose(found.A[:, :, i], random.T @ cells.A[:, :, i] @ random, rtol=0, atol=1e-12)
+        assert np.allclose(found.B[:, :, i], full.T @ cells.B[:, :, i] @ random, rtol=0, atol=1e-12)
 
 
 @needs_loops

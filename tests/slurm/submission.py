@@ -65,3 +65,4 @@ def leave_nobody() -> None:
     for head in HEADS:
         head.kill()
         head.wait()
+
