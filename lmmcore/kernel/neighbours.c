@@ -17,7 +17,6 @@
 #define MOST 12     /* columns of U */
 #define SETS 3      /* the moments and two derivatives */
 #define PAIRS (MOST * (MOST + 1) / 2)
-#define FACTORS 8   /* 1 - f^2 is multiplied up so often before its exponent is taken: 1e-16^8 is a number */
 #define FARTHEST 708.0 /* gap * decay from which f is 0 */
 
 #define ARGUMENTS                                                                                            \
@@ -115,9 +114,7 @@ INLINE void neighbours(ARGUMENTS)
             u = (lanes)((bits)u & near);
             lanes less, f = (lanes)((bits)decayed(u, &less) & near);
             lanes rest = (lanes)(((bits)(less * (1 + f)) & near) | ((bits)one & ~near)), a = 1 / rest;
-            rests *= rest;
-            if (t % FACTORS == FACTORS - 1)
-                rests = mantissas(rests, &exponents);
+            rests = mantissas(rests * rest, &exponents);
             lanes f1 = u * f, f2 = (u - 1) * f1, turned = f1 * a, pull = f * turned;
             lanes bend = f1 * turned + f * f2 * a;
             lanes a1 = 2 * pull * a, a2 = 2 * a * (bend + 4 * pull * pull);
@@ -140,7 +137,6 @@ INLINE void neighbours(ARGUMENTS)
                 }
             memcpy(before, here, d * sizeof *here);
         }
-        rests = mantissas(rests, &exponents);
         for (int w = 0; w < sets; w++) {
             turn(d, m, q, k, N, sums[w], C, abreast, A + w * q * q * N + i, B + w * (k - q) * q * N + i);
             if (O == 1)

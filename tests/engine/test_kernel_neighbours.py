@@ -1,4 +1,4 @@
-"""Moments under a correlation of neighbouring rows, against matrices written out to 50 digits."""
+"""Moments under a correlation of neighbouring rows, against matrices written out to 250 digits."""
 
 from decimal import Decimal, localcontext
 
@@ -22,8 +22,8 @@ def inverse(matrix):
 
 
 def of_a_correlation(columns, times, decay):
-    """columns' R^-1 columns, log|R| and their first two derivatives by -log(decay), to 50 digits."""
-    with localcontext(prec=50):
+    """columns' R^-1 columns, log|R| and their first two derivatives by -log(decay), to 250 digits."""
+    with localcontext(prec=250):
         columns, times = np.vectorize(Decimal)(columns), np.vectorize(Decimal)(times)
         u = abs(times[:, None] - times) * Decimal(decay)
         R = np.vectorize(lambda value: (-value).exp(), otypes=[object])(u)
@@ -38,7 +38,7 @@ def of_a_correlation(columns, times, decay):
 @pytest.mark.usefixtures("loops")
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize("effects", [0, 1, 2, 3])
-@pytest.mark.parametrize("decay", [1e-9, 0.7, 40.0, 1e4])
+@pytest.mark.parametrize("decay", [1e-60, 1e-9, 0.7, 40.0, 1e4])
 def test_neighbours_against_explicit_matrices(effects, decay, nested):
     """Subjects of 1 to 10 rows, gaps from far below to far above the range."""
     rng = np.random.default_rng(effects)
