@@ -13,40 +13,39 @@ from pathlib import Path
 import numpy as np
 
 
+# Result and arguments of each function, as the files in C have them.
+KINDS = {"i": ctypes.c_int, "l": ctypes.c_long, "d": ctypes.c_double, "p": ctypes.c_void_p}
+SIGNATURES = {
+    "evaluate": ("d", "iiiildi" + 12 * "p"),
+    "neighbours": (None, "iiiiillpplppd" + 5 * "p"),
+    "patterns": ("l", "ilplllppp"),
+    "residuals": (None, "ilpppp"),
+    "rows": (None, "iiilllpl" + 6 * "p"),
+    "runs": ("l", "lp"),
+    "slopes": (None, "iiill" + 15 * "p"),
+    "start": (None, "illppdpppp"),
+    "turn": (None, "iill" + 6 * "p"),
+    "value": ("d", "iill" + 4 * "p"),
+}
+
+
 def _load() -> ctypes.CDLL | None:
     for suffix in EXTENSION_SUFFIXES:
         path = Path(__file__).with_name("_loops" + suffix)
         if path.exists():
             try:
                 return _declared(ctypes.CDLL(str(path)))
-            except OSError:  # compiled on another kind of machine that shares the folder
+            # Compiled on another kind of machine that shares the folder, or from other sources.
+            except (OSError, AttributeError):
                 return None
     return None
 
 
 def _declared(loops: ctypes.CDLL) -> ctypes.CDLL:
-    """The arguments of each function, as the files in C have them."""
-    kinds = {"i": ctypes.c_int, "l": ctypes.c_long, "d": ctypes.c_double, "p": ctypes.c_void_p}
-    signatures = {"value": "iill" + 4 * "p", "slopes": "iiill" + 15 * "p"}
-    signatures |= {
-        "turn": "iill" + 6 * "p",
-        "residuals": "il" + 4 * "p",
-        "runs": "lp",
-        "patterns": "ilplllppp",
-    }
-    signatures["start"] = "illppdpppp"
-    signatures["evaluate"] = "iiiildi" + 12 * "p"
-    signatures |= {"rows": "iiilllpl" + 6 * "p", "neighbours": "iiiiillpplppd" + 5 * "p"}
-    results = {
-        "value": ctypes.c_double,
-        "evaluate": ctypes.c_double,
-        "runs": ctypes.c_long,
-        "patterns": ctypes.c_long,
-    }
-    for name, letters in signatures.items():
+    for name, (result, letters) in SIGNATURES.items():
         function = getattr(loops, "lmm_" + name)
-        function.argtypes = [kinds[letter] for letter in letters]
-        function.restype = results.get(name)
+        function.argtypes = [KINDS[letter] for letter in letters]
+        function.restype = None if result is None else KINDS[result]
     return loops
 
 
