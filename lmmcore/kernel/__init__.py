@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-
 # Result and arguments of each function, as the files in C have them.
 KINDS = {"i": ctypes.c_int, "l": ctypes.c_long, "d": ctypes.c_double, "p": ctypes.c_void_p}
 SIGNATURES = {
