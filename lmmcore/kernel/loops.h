@@ -6,13 +6,22 @@
 #include <stddef.h>
 #include <string.h>
 
+#ifndef LANES
 #define LANES 4  /* subjects at a time */
+#endif
 
 typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
 
 typedef long long bits __attribute__((vector_size(LANES * sizeof(long long))));
 
 #define INLINE static inline __attribute__((always_inline))
+
+/* Whether the machine has registers of eight numbers, and the compiler a way to use them for a whole file. */
+#if defined(__x86_64__) && !defined(__clang__)
+#define HAS_WIDE (__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+#else
+#define HAS_WIDE 0
+#endif
 
 #if defined(__x86_64__)
 #define FOR_PROCESSORS(result, name, arguments, values)                                                     \
@@ -38,7 +47,10 @@ typedef long long bits __attribute__((vector_size(LANES * sizeof(long long))));
 
 INLINE double added(lanes x)
 {
-    return (x[0] + x[1]) + (x[2] + x[3]);
+    double sum = (x[0] + x[1]) + (x[2] + x[3]);
+    for (int l = 4; l < LANES; l++)
+        sum += x[l];
+    return sum;
 }
 
 /* The next lanes of a row, 0 beyond the last subject: such a subject adds nothing. */

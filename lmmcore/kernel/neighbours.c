@@ -178,12 +178,29 @@ INLINE void with_derivatives_or_not(ARGUMENTS)
 }
 
 FOR_COLUMNS(with_derivatives_or_not, (ARGUMENTS), sets, GIVEN)
+
+#ifdef WIDE
+
+void lmm_neighbours_wide(ARGUMENTS)
+{
+    with_derivatives_or_not_of_any(d, sets, GIVEN);
+}
+
+#else
+
 FOR_PROCESSORS(void, with_derivatives_or_not_of_any, (ARGUMENTS), (d, sets, GIVEN))
+
+void lmm_neighbours_wide(ARGUMENTS);
 
 /* U : (d, n); gaps : (n,), infinite for first rows; [Z X y] = U'C, C : (d, k), its first q columns Z, made of the
    first m of U; outer : (N,) 0..O-1; sets : 1, or 3 for the derivatives too. Gives A : (sets, q, q, N),
    B : (sets, k - q, q, N); total : (sets, d, d, O), sums of all columns of U; log_r : (sets,). */
 void lmm_neighbours(ARGUMENTS)
 {
-    CHOSEN(with_derivatives_or_not_of_any)(d, sets, GIVEN);
+    if (HAS_WIDE)
+        lmm_neighbours_wide(d, sets, GIVEN);
+    else
+        CHOSEN(with_derivatives_or_not_of_any)(d, sets, GIVEN);
 }
+
+#endif
