@@ -27,7 +27,6 @@ START_W = 0.5
 # A nugget or a correlation over the shortest gap below this is a zero, one that leaves this to 1 over the
 # longest time of a subject is a one.
 ZERO = 1e-6
-FARTHEST = 700.0
 
 
 @dataclass(frozen=True)
@@ -140,8 +139,8 @@ class PowerExponential:
 
     def natural(self, z: np.ndarray) -> np.ndarray:
         """(rho or range[, nugget])."""
-        # A range of 0 is a rho of 0, far beyond which exp would overflow.
-        first = np.exp(-np.exp(min(-z[0], FARTHEST))) if self.as_rho else np.exp(z[0])
+        with np.errstate(over="ignore"):  # a range of 0 is a rho of 0
+            first = np.exp(-np.exp(-z[0])) if self.as_rho else np.exp(z[0])
         return np.array([first, *([z[1] ** 2 / (1 + z[1] ** 2)] if self.nugget else [])])
 
     def at_boundary(self, natural: np.ndarray) -> list[str]:

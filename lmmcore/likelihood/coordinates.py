@@ -142,7 +142,9 @@ def _constant(X: Sequence[np.ndarray]) -> np.ndarray | None:
     return weights if indicators and total.min(initial=1.0) == 1 else None
 
 
-def _separate(columns: list[np.ndarray], y: np.ndarray, fixed: np.ndarray, products: np.ndarray) -> list[int]:
+def _separate(
+    columns: list[np.ndarray], y: np.ndarray, fixed: np.ndarray, products: np.ndarray
+) -> list[int]:
     """Indices of columns that are not combinations of earlier ones.
 
     products : inner products of columns and y. A column that almost is one (arm:time where time is a

@@ -74,11 +74,8 @@ def starting_points(objective: Objective, correlations: Sequence[np.ndarray]) ->
         """theta with these shares of the moment estimate of Psi, and the deviance there, infinite if none."""
         given = objective.given(z)
         psis = starting_psis(objective.levels, given.moments, z, objective.n, objective.reml)
-        whole = objective.theta(psis, z)
         found = []
-        for share in shares:
-            theta = whole.copy()
-            theta[: objective.residual.start] *= np.sqrt(share)  # Lambda is linear in theta
+        for theta in _shares(objective, objective.theta(psis, z), shares):
             value = given.value(theta)
             found.append((theta, np.inf if value is None else value.deviance))
         return found
@@ -86,7 +83,7 @@ def starting_points(objective: Objective, correlations: Sequence[np.ndarray]) ->
     if not correlations:
         psis = starting_psis(objective.levels, objective.moments, np.empty(0), objective.n, objective.reml)
         shares = scales if objective.n <= FEW_ROWS else (1.0,)
-        return [objective.theta([share * psi for psi in psis], np.empty(0)) for share in shares]
+        return _shares(objective, objective.theta(psis, np.empty(0)), shares)
     if objective.n <= 2 * FEW_ROWS:
         by_share = zip(*(at(z, scales) for z in correlations), strict=True)
         return _lowest([start for starts in by_share for start in starts])
@@ -101,6 +98,16 @@ def starting_points(objective: Objective, correlations: Sequence[np.ndarray]) ->
         if objective.n <= SOME_ROWS:
             starts += _lowest(at(correlations[0], SCALES[2:]))
     return starts
+
+
+def _shares(objective: Objective, theta: np.ndarray, shares: Sequence[float]) -> list[np.ndarray]:
+    """theta with these shares of each Psi: Lambda is linear in its parameters."""
+    turned = np.ones(len(theta))
+    found = []
+    for share in shares:
+        turned[: objective.residual.start] = np.sqrt(share)
+        found.append(turned * theta)
+    return found
 
 
 def _reached(objective: Objective, optimum: Optimum) -> np.ndarray:

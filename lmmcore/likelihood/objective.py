@@ -139,14 +139,15 @@ class Objective:
         deviance = best.deviance + cells.log_r + log_det
         return Value(deviance, best, make_level) if np.isfinite(deviance) else None
 
+    def _jet(self, theta: np.ndarray) -> Jet | None:
+        """The moments with their derivatives, where these are made together."""
+        moments = self.moments
+        return moments.jet(theta[self.split :]) if isinstance(moments, Subjects | MarkovMoments) else None
+
     def evaluate(self, theta: np.ndarray) -> Evaluation | None:
         """The deviance and its derivatives; None where V is numerically singular."""
-        moments, jet = self.moments, None
-        if isinstance(moments, Subjects):
-            jet = moments.jet
-        elif isinstance(moments, MarkovMoments):
-            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                jet = moments.jet(theta[self.split :])
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            jet = self._jet(theta)
         if jet is not None and one_call.serves(jet):
             return self._in_one_call(theta, jet)
         found = self._cells_and_value(theta, self.subjects if jet is None else lambda _: jet[0])
@@ -176,8 +177,8 @@ class Objective:
 
         cells : moments of the outermost units at theta; make_level : gives their level there, if asked.
         """
-        if compiled.serves(cells) and isinstance(self.moments, Subjects | MarkovMoments):
-            return self._compiled_slopes(theta, cells, W)
+        if compiled.serves(cells) and (jet := self._jet(theta)) is not None:
+            return self._compiled_slopes(theta, cells, jet, W)
         m, split, level = len(theta), self.split, make_level()
         r = len(cells.S)
         first, second, gram = np.zeros(m), np.zeros((m, m)), np.zeros((m, r, r))
@@ -201,20 +202,18 @@ class Objective:
                 cones += self.moments.cones(phi, weights)
         return Slopes(first, second, gram, tuple(cones))
 
-    def _compiled_slopes(self, theta: np.ndarray, cells: Subjects, W: np.ndarray) -> Slopes:
+    def _compiled_slopes(self, theta: np.ndarray, cells: Subjects, jet: Jet, W: np.ndarray) -> Slopes:
         split = self.split
         factor = self.covariance.factor(theta[:split])
         directions = self.covariance.first(factor)
-        if not isinstance(self.moments, MarkovMoments):
-            sums, outer, _ = compiled.slopes(factor, cells, W)
-            own = own_curvature(self.covariance, factor, sums)
-            return Slopes(own.gradient, own.hessian, -forms(directions, outer), (own.cone,))
-        jet = self.moments.jet(theta[split:])
-        dot, dots = jet[1], jet[2]
-        sums, outer, below = compiled.slopes(factor, cells, W, (dot, dots))
-        assert below is not None
+        derivatives = (jet[1], jet[2]) if len(jet.A) > 1 else None
+        sums, outer, below = compiled.slopes(factor, cells, W, derivatives)
         own = own_curvature(self.covariance, factor, sums)
-        gram = np.concatenate([-forms(directions, outer), (dot.S[:, :, 0] - below.gram)[None]])
+        gram = -forms(directions, outer)
+        if derivatives is None or below is None:
+            return Slopes(own.gradient, own.hessian, gram, (own.cone,))
+        dot, dots = derivatives
+        gram = np.concatenate([gram, (dot.S[:, :, 0] - below.gram)[None]])
         second = np.empty((split + 1, split + 1))
         second[:split, :split] = own.hessian
         second[:split, split] = second[split, :split] = np.einsum("iab,ab->i", directions, below.mixed)

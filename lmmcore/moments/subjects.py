@@ -114,9 +114,8 @@ class Subjects:
         """Subjects in each cell."""
         return 1.0
 
-    @property
-    def jet(self) -> Jet:
-        """The same without derivatives."""
+    def jet(self, phi: np.ndarray) -> Jet:
+        """The same, with no derivatives: nothing below has a parameter, phi : (0,)."""
         return Jet(self.A[None], self.B[None], self.S[None], np.array([self.log_r]))
 
     def rotated(self, fixed: np.ndarray, random: np.ndarray) -> Subjects:
