@@ -18,7 +18,7 @@ from lmmcore.moments.subjects import Jet
 @dataclass(frozen=True)
 class Evaluated:
     """log_det : log|V|; lower : (r, r), factor of [X y]'V^-1[X y]; gradient : (m,), hessian : (m, m),
-    gram : (m, r, r), cone : (q, q), as in lmmcore.likelihood.objective.Derivatives."""
+    gram : (m, r, r), cone : (q, q), as in lmmcore.likelihood.evaluation.Derivatives."""
 
     log_det: float
     lower: np.ndarray
