@@ -7,7 +7,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help reports test lint bench docs lock clean
+.PHONY: help reports test check lint bench docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -15,8 +15,11 @@ help: ## list the targets
 reports: $(READY) ## run the study of config/config.yaml; the reports start at reports/index.html
 	@$(BIN)/snakemake --cores all
 
-test: $(READY) ## run all tests
-	@$(BIN)/python -m pytest
+test: $(READY) ## run all tests, on all processors
+	@$(BIN)/python -m pytest -n auto --dist loadgroup
+
+check: $(READY) ## run the quick tests: no cluster, no run of Snakemake, no browser
+	@$(BIN)/python -m pytest -n auto --dist loadgroup -m 'not (slurm or workflow or browser or slow)'
 
 lint: $(READY) ## check style, types and the workflow
 	@$(BIN)/ruff check .

@@ -252,7 +252,7 @@ def test_the_next_part_is_read_while_this_one_is_in_use(monkeypatch):
     asked = [threading.Event() for _ in range(4)]
     coming = ahead(parts(asked))
     assert next(coming) == 0
-    assert asked[1].wait(timeout=30)
+    assert asked[1].wait(timeout=600)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     alone = [threading.Event() for _ in range(4)]
     assert next(ahead(parts(alone))) == 0

@@ -102,7 +102,7 @@ def slurm(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True).stdout
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 600.0) -> None:
     """Return as soon as `condition()` holds; TimeoutError after `seconds`."""
     until = time.monotonic() + seconds
     while not condition():

@@ -36,7 +36,7 @@ class Submission:
 
     def wait_until_running(self, jobs: int = 1) -> list[str]:
         """Numbers of the Slurm jobs that run, once there are as many as `jobs`."""
-        wait_for(lambda: "has been submitted" in self.printed, "no Slurm job was submitted", seconds=120)
+        wait_for(lambda: "has been submitted" in self.printed, "no Slurm job was submitted")
         wait_for(lambda: len(self.running()) >= jobs, "too few Slurm jobs were started")
         return self.running()
 
@@ -47,7 +47,7 @@ class Submission:
 
     def finish(self) -> Run:
         """Wait for the end."""
-        return Run(self.head.wait(timeout=600), self.printed)
+        return Run(self.head.wait(timeout=1800), self.printed)
 
 
 def submit(study: Study, *arguments: str) -> Submission:

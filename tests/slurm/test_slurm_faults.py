@@ -69,13 +69,13 @@ def test_a_controller_that_restarts_in_mid_run_is_survived(study, local):
 @pytest.mark.parametrize(("its_job", "datasets_left"), [("finishes", 1), ("is cancelled", 2)])
 def test_a_killed_head_is_started_again_and_finished_jobs_stay(study, local, its_job, datasets_left):
     submission = submit(study, "--jobs", "1")
-    slurm.wait_for(lambda: "(Rule: fit)" in submission.printed, "no job finished", seconds=300)
+    slurm.wait_for(lambda: "(Rule: fit)" in submission.printed, "no job finished")
     submission.wait_until_running()
     submission.head.kill()
     submission.head.wait()
     if its_job == "is cancelled":
         slurm.run("scancel", f"--name={submission.name}")
-    slurm.wait_for(lambda: not submission.running(), "a job does not end", seconds=300)
+    slurm.wait_for(lambda: not submission.running(), "a job does not end")
     assert study.snakemake("--unlock").status == 0
     again = submit(study).finish()
     assert again.status == 0, again.text

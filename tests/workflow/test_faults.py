@@ -3,6 +3,7 @@ undisturbed one."""
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 from studies import MODELS, Study, new_study, stanza, write_raw
 
 KILLS = 25
+MOST = 14
+"""Things that a run writes at least, when a dataset is to be made again."""
 ROOT = os.geteuid() == 0
 PLAIN = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner") if ROOT else ()
 """Before a command: permissions bind it, as they bind a user who is not root."""
@@ -135,13 +138,22 @@ def test_a_full_disk(whole, small_disk, free):
     ends_as(study, whole)
 
 
+def written(study: Study) -> int:
+    """How far the runs of a study have come: files they wrote, and lines of the ledger."""
+    ledger = study.folder / "runs/ledger.jsonl"
+    tops = ("results", "reports", "logs", "runs", ".snakemake/log", ".snakemake/metadata")
+    files = sum(len(files) for top in tops for _, _, files in os.walk(study.folder / top))
+    return files + (ledger.read_bytes().count(b"\n") if ledger.exists() else 0)
+
+
 def test_runs_killed_at_any_moment(study, whole):
-    """kill -9 of `lmm run` and all it started, 25 times at seeded moments. Before each run one result
-    is removed, so that there is something to do."""
+    """kill -9 of `lmm run` and all it started, 25 times after a seeded number of things it wrote. Before each
+    run all results of a dataset are removed, so that there is something to do."""
     moments = random.Random(7)
     for _ in range(KILLS):
-        if files := sorted(study.results()):
-            (study.folder / moments.choice(files)).unlink()
+        again = study.folder / "results" / moments.choice(("alpha", "beta", "gamma"))
+        shutil.rmtree(again, ignore_errors=True)
+        until = written(study) + moments.randint(1, MOST)
         run = subprocess.Popen(
             [sys.executable, "-m", "lmmstudy", "run"],
             cwd=study.folder,
@@ -150,7 +162,8 @@ def test_runs_killed_at_any_moment(study, whole):
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        time.sleep(moments.uniform(0.2, 4.5))
+        while run.poll() is None and written(study) < until:
+            time.sleep(0.002)
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
     ends_as(study, whole)
