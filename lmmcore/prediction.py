@@ -38,9 +38,9 @@ INTERVALS = {
 def predict(fit: Fit, new: Any, level: str, interval: str | None, conf_level: float) -> Any:
     """Frame with a row for each row of new: prediction; for an interval std_error, df, conf_low, conf_high.
 
-    interval : INTERVALS says of what, and which uncertainty it holds; all with Satterthwaite's df. At
-    level="population" every subject
-    is a new one; "mean" belongs there. A row with a missing value gets a missing prediction.
+    interval : INTERVALS says of what, and which uncertainty it holds; all with Satterthwaite's df, those of
+    "subject" and "observation" at least 2 (lmmcore.prediction_error.LEAST). At level="population" every
+    subject is a new one; "mean" belongs there. A row with a missing value gets a missing prediction.
     Raises DataError for a level or column that the model does not know, ValueError for other arguments.
     """
     if level not in ("population", "subject"):

@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 
 from lmmcore.diagnostics.qq import FEW
+from lmmcore.prediction_error import LEAST
 from lmmstudy.report.blocks import Alert
 from lmmstudy.report.numbers import count, fixed, fmt, percent
 from lmmstudy.report.phrases import listing
@@ -17,6 +18,8 @@ from lmmstudy.report.wording import STATUS, random_terms
 
 MOST = 7
 FEW_LEVELS = 6
+FEW_DF = 2.0
+"""With fewer degrees of freedom the standard error of a variance exceeds the variance."""
 DROPPED = 0.05
 OUTSIDE = 0.10
 MOVED = 1.0
@@ -56,6 +59,7 @@ def _fit(study: Study) -> list[Alert]:
         found.append(Alert(f"Fixed effects left out because others determine them: {named}", "fixed"))
     if winner["status"] == "singular" and not found:
         found.append(Alert("The selected model is singular: an estimate lies on the boundary", "fit"))
+    found += _degrees(study, winner)
     if winner["df_conflict"]:
         words = "Degrees of freedom depend on whether the boundary is known or estimated"
         found.append(Alert(words, "fixed"))
@@ -68,6 +72,22 @@ def _fit(study: Study) -> list[Alert]:
                     "random",
                 )
             )
+    return found
+
+
+def _degrees(study: Study, model: Json) -> list[Alert]:
+    """Intervals that rest on next to nothing: of fixed effects, and of predictions for a new subject."""
+    found = []
+    few = {row["term"]: row["df"] for row in model["fixed"] if row["df"] is not None and row["df"] < FEW_DF}
+    if few:
+        named = listing(f"{term} ({fmt(df, 2)})" for term, df in few.items())
+        words = f"Fewer than {FEW_DF:g} degrees of freedom, so that its precision is unknown: {named}"
+        found.append(Alert(words, "fixed"))
+    weak = [band.weak for band in study.fitted.bands] if study.fitted else []
+    if any(w.any() for w in weak):
+        share = f"{sum(int(w.sum()) for w in weak)} of {count(sum(w.size for w in weak), 'time')}"
+        words = f"Intervals for a new {study.subject} rest on {LEAST:g} degrees of freedom at {share}"
+        found.append(Alert(f"{words}: they are rough", "predictions"))
     return found
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from lmmcore.errors import LmmError
 from lmmcore.prediction import INTERVALS
+from lmmcore.prediction_error import LEAST
 from lmmstudy.report.curves import new_rows, reference
 from lmmstudy.report.rows import Rows, numbers
 from lmmstudy.report.series import Profile
@@ -21,17 +22,16 @@ PANELS = 24
 @dataclass(frozen=True)
 class Band:
     """The prediction for a new subject of a group. x, mean : (m,); limits : (low, high) of each interval of
-    lmmcore.prediction.INTERVALS."""
+    lmmcore.prediction.INTERVALS; weak : (m,) whether a limit rests on the fewest degrees of freedom."""
 
     group: str
     x: np.ndarray
     mean: np.ndarray
     limits: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    weak: np.ndarray
 
 
-def bands(
-    fit: Any, frame: Any, design: Mapping[str, Any], used: Rows, conf_level: float
-) -> tuple[Band, ...]:
+def bands(fit: Any, frame: Any, design: Mapping[str, Any], used: Rows, conf_level: float) -> tuple[Band, ...]:
     """At times of the rows of each group, other covariates as in the curves; () where the data do not
     determine the intervals."""
     base, _ = reference(frame, design)
@@ -42,7 +42,8 @@ def bands(
             new = new_rows(frame, base, design, group, at)
             tables = {name: _predict(fit, new, "population", name, conf_level) for name in INTERVALS}
             limits = {name: (t["conf_low"], t["conf_high"]) for name, t in tables.items()}
-            found.append(Band(group, at, tables["mean"]["prediction"], limits))
+            weak = np.any([t["df"] <= LEAST for name, t in tables.items() if name != "mean"], axis=0)
+            found.append(Band(group, at, tables["mean"]["prediction"], limits, weak))
     except LmmError:
         return ()
     return tuple(found)
@@ -84,4 +85,4 @@ def _some(times: np.ndarray) -> np.ndarray:
 
 def _predict(fit: Any, new: Any, level: str, interval: str, conf_level: float) -> dict[str, np.ndarray]:
     table = fit.predict(new, level=level, interval=interval, conf_level=conf_level)
-    return {name: numbers(table, name) for name in ("prediction", "conf_low", "conf_high")}
+    return {name: numbers(table, name) for name in ("prediction", "df", "conf_low", "conf_high")}

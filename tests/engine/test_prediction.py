@@ -122,3 +122,52 @@ def test_a_variance_by_group_knows_its_groups_in_new_rows():
     alone = fit.predict(new.tail(1), interval="observation")["std_error"].to_list()
     assert alone == pytest.approx(both[1:])
     assert both[1] > 1.1 * both[0]
+
+
+def boundary(units, rows, seed):
+    """A random intercept whose variance is estimated as 0, or nearly."""
+    rng = np.random.default_rng(seed)
+    who = np.repeat(np.arange(units), rows)
+    y = rng.normal(size=units * rows) + rng.normal(0, 0.1, units)[who]
+    t = np.tile(np.arange(rows, dtype=float), units)
+    return pl.DataFrame({"id": [f"s{k}" for k in who], "t": t, "y": y})
+
+
+@pytest.mark.parametrize("formula", ["y ~ t + (1 | id)", "y ~ t + (1 + t | id)", "y ~ t + (1 + t || id)"])
+@pytest.mark.parametrize("residual", [None, lmm.AR1("t")], ids=["independent", "ar1"])
+@pytest.mark.parametrize("units", [4, 12, 60])
+def test_no_interval_rests_on_fewer_than_two_degrees_of_freedom(formula, residual, units):
+    """t with 2 df is the widest quantile; a new subject's interval is no wider than that of a response by
+    more than the quantiles differ."""
+    for seed in range(4):
+        data = boundary(units, 5, seed)
+        fit = lmm.fit(formula, data, residual=residual)
+        new = pl.DataFrame({"id": ["new"] * 4, "t": [0.0, 1.0, 2.0, 40.0]})
+        for level, rows in (("population", new), ("subject", data.head(5))):
+            for interval in ("subject", "observation"):
+                try:
+                    found = fit.predict(rows, level=level, interval=interval)
+                except lmm.FitError:  # four subjects do not determine four parameters of the covariance
+                    continue
+                assert found["df"].min() >= 2
+                half = (found["conf_high"] - found["conf_low"]) / 2
+                assert (half <= 4.3027 * found["std_error"] * (1 + 1e-4)).all()
+
+
+def test_intervals_for_a_new_subject_keep_their_level_near_a_variance_of_zero():
+    """Share of new subjects inside, known given each fit; variances 0.02 to 0.3 beside a residual of 1."""
+    from scipy.stats import norm
+
+    rng = np.random.default_rng(5)
+    units, rows = 20, 4
+    who, t = np.repeat(np.arange(units), rows), np.tile(np.arange(rows, dtype=float), units)
+    names = [f"s{k}" for k in who]
+    for variance in (0.02, 0.1, 0.3):
+        inside = []
+        for _ in range(60):
+            y = rng.normal(size=who.size) + rng.normal(0, np.sqrt(variance), units)[who]
+            fit = lmm.fit("y ~ t + (1 | id)", pl.DataFrame({"id": names, "t": t, "y": y}))
+            row = fit.predict(pl.DataFrame({"t": [1.5]}), interval="subject").row(0, named=True)
+            ends = np.array([row["conf_low"], row["conf_high"]]) / np.sqrt(variance)
+            inside.append(norm.cdf(ends[1]) - norm.cdf(ends[0]))
+        assert np.mean(inside) > 0.93

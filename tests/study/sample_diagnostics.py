@@ -94,7 +94,8 @@ def bands(curves: list[Curve]) -> tuple[Band, ...]:
     found = []
     for c in curves:
         half = [(name, k * (c.high - c.mean)) for k, name in enumerate(("mean", "subject", "observation"), 1)]
-        found.append(Band(c.group, c.x, c.mean, {name: (c.mean - h, c.mean + h) for name, h in half}))
+        limits = {name: (c.mean - h, c.mean + h) for name, h in half}
+        found.append(Band(c.group, c.x, c.mean, limits, np.zeros(c.x.size, dtype=bool)))
     return tuple(found)
 
 

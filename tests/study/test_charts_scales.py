@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from lmmstudy.report.charts.scales import (
     Axis,
     Panel,
+    cut,
     fits,
     nice_ticks,
     numeric_axis,
@@ -14,6 +15,7 @@ from lmmstudy.report.charts.scales import (
     thinned,
     tick_names,
     visit_axis,
+    within,
 )
 
 
@@ -76,3 +78,13 @@ def test_labels_that_would_touch_are_thinned():
     assert fits(shown, 300) and 3 <= len(shown.ticks) < 20
     irregular = visit_axis("day", [1, 8, 15, 22, 29, 36, 43, 44, 50, 57, 64], 540)
     assert fits(irregular, 540)
+
+
+def test_one_absurd_limit_does_not_flatten_the_rest():
+    values, limits = [1.0, 2.0, 3.0], [0.5, 1.5, 2.5, 3.5, 1e117, -1e20, math.inf]
+    shown = within(values, limits)
+    assert min(shown) >= 1 - 3 * 2 and max(shown) <= 3 + 3 * 2 and {0.5, 3.5} <= set(shown)
+    assert cut(values, limits) and not cut(values, limits[:4])
+    assert within([], [1.0]) == [1.0] and within([5.0], []) == [5.0]
+    # wide intervals that are all alike are shown whole
+    assert not cut([1.0, 1.1], [-10.0, 12.0, -9.0, 11.0])

@@ -109,3 +109,16 @@ def test_no_alert_without_a_reason():
         "duplicates": {"policy": "stop", "identical": [], "conflicting": []},
     }
     assert alerts(replace(whole, clean=clean, selection=whole.selection | {"ladder": []})) == ()
+
+
+def test_intervals_that_rest_on_next_to_nothing():
+    whole = study()
+    fixed = [dict(row) for row in whole.winner["fixed"]]
+    fixed[1]["df"] = 0.4
+    bands = tuple(replace(b, weak=np.arange(b.x.size) < 2) for b in whole.fitted.bands)
+    weak = replace(changed(whole, fixed=fixed), fitted=replace(whole.fitted, bands=bands))
+    first, second = texts(weak)[:2]
+    assert first.startswith("Fewer than 2 degrees of freedom") and "week (0.40)" in first
+    times = sum(b.x.size for b in bands)
+    share = f"{2 * len(bands)} of {times} times"
+    assert second == f"Intervals for a new id rest on 2 degrees of freedom at {share}: they are rough"

@@ -7,7 +7,7 @@ import numpy as np
 from markupsafe import Markup
 
 from lmmstudy.report.charts import axes, svg
-from lmmstudy.report.charts.scales import Panel, numeric_axis, visit_axis
+from lmmstudy.report.charts.scales import Panel, numeric_axis, visit_axis, within
 from lmmstudy.report.predictions import Band
 
 ACROSS = 3
@@ -31,7 +31,8 @@ def bands(
     entries: list[axes.Entry] = [((f"{CLASSES[kind]} line",), words[kind]) for kind in kinds]
     key, key_height = axes.legend([*entries, (("profile mark s0",), "row")], svg.WIDTH)
     ends = [v for band in shown for low, high in band.limits.values() for v in (low.min(), high.max())]
-    y_axis = numeric_axis(names[1], [*ends, *(v for _, y in rows.values() for v in y)])
+    core = [*(v for band in shown for v in band.mean), *(v for _, y in rows.values() for v in y)]
+    y_axis = numeric_axis(names[1], within(core, ends))
     left, gap = axes.left_margin(y_axis), 16.0
     width = (svg.WIDTH - left - 12 - gap * (across - 1)) / across
     x_axis = visit_axis(names[0], [t for band in shown for t in band.x], width)

@@ -9,7 +9,7 @@ from lmmcore.diagnostics.semivariogram import Semivariogram
 from lmmcore.diagnostics.serial import Autocorrelation
 from lmmcore.diagnostics.spread import VarianceOverTime
 from lmmstudy.report.charts import axes, svg
-from lmmstudy.report.charts.scales import Axis, Panel, numeric_axis, visit_axis
+from lmmstudy.report.charts.scales import Axis, Panel, numeric_axis, visit_axis, within
 
 HEIGHT = 200.0
 AT = 12
@@ -21,7 +21,7 @@ def variances(label: svg.Label, found: VarianceOverTime, names: tuple[str, str])
     0."""
     parts, panel, height = _from_zero(
         [(("c0 line",), "implied by the model"), ((svg.mark_class(1),), "of the rows, with interval")],
-        np.r_[found.empirical, found.conf_high, found.implied],
+        np.array(within([*found.empirical, *found.implied], found.conf_high)),
         names,
         lambda width: visit_axis(names[0], found.time.tolist(), width),
     )

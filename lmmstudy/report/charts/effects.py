@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from lmmstudy.report.charts import axes, svg
-from lmmstudy.report.charts.scales import Axis, Panel, numeric_axis
+from lmmstudy.report.charts.scales import Axis, Panel, numeric_axis, within
 from lmmstudy.report.series import Effect, Interval
 
 NAMED = 60
@@ -47,7 +47,8 @@ def caterpillar(label: svg.Label, effects: Mapping[str, Sequence[Effect]]) -> Ma
         known = {e.level: e for e in members}
         chosen = [known[level] for level in levels]
         ends = [v for e in chosen for v in (e.estimate - Z * e.std_error, e.estimate + Z * e.std_error)]
-        axis = numeric_axis(term, [*ends, 0.0], count=4 if len(effects) > 1 else 6)
+        core = [0.0, *(e.estimate for e in chosen)]
+        axis = numeric_axis(term, within(core, ends), count=4 if len(effects) > 1 else 6)
         panel = Panel(left + k * (width + gap), top + 4, width, height - 8, axis, rows)
         parts += axes.grid(panel)
         parts.append(svg.text(panel.left + width / 2, top - 12, svg.shorten(term, width), "strip"))
@@ -70,7 +71,8 @@ def forest(label: svg.Label, estimates: Sequence[Interval], name: str) -> Markup
     pitch = 24.0
     widest = max(svg.text_width(e.name) for e in estimates)
     left = min(widest * svg.PHONE, 170.0) + 14
-    axis = numeric_axis(name, [v for e in estimates for v in (e.low, e.high)] + [0.0], count=6)
+    core, ends = [0.0, *(e.estimate for e in estimates)], [v for e in estimates for v in (e.low, e.high)]
+    axis = numeric_axis(name, within(core, ends), count=6)
     rows = Axis("", 0.0, float(len(estimates)), (), ())
     panel = Panel(left, 8, svg.WIDTH - left - 10, pitch * len(estimates), axis, rows)
     parts = [*axes.grid(panel), *axes.titles(panel, y=False)]

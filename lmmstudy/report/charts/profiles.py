@@ -4,10 +4,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 from markupsafe import Markup
 
 from lmmstudy.report.charts import axes, svg
-from lmmstudy.report.charts.scales import Panel, numeric_axis, padded, visit_axis
+from lmmstudy.report.charts.scales import Panel, numeric_axis, padded, visit_axis, within
 from lmmstudy.report.series import Curve, Means, Profile
 
 FULL = 60
@@ -46,11 +47,11 @@ def spaghetti(
     across = min(len(groups), 3 if len(groups) != 4 else 2)
     down = math.ceil(len(groups) / across)
     height = 300.0 if across == 1 else 210.0
-    limits = [v for p in profiles for v in (p.y.min(), p.y.max())] + [v for c in curves for v in c.reach]
-    y_axis = numeric_axis(names[1], limits)
+    core = [v for p in profiles for v in (p.y.min(), p.y.max())] + [v for c in curves for v in c.mean]
+    y_axis = numeric_axis(names[1], within(core, (v for c in curves for v in c.reach)))
     left, gap = axes.left_margin(y_axis), 16.0
     width = (svg.WIDTH - left - 12 - gap * (across - 1)) / across
-    x_axis = visit_axis(names[0], [t for p in sample(profiles, 200) for t in p.x], width)
+    x_axis = visit_axis(names[0], np.unique(np.concatenate([p.x for p in profiles])).tolist(), width)
     many = len(profiles) > FULL
     shown = set(id(p) for p in (sample(profiles, 12) if many else profiles))
     faint = faint_sample(profiles) if many else []
@@ -125,8 +126,8 @@ def predicted_means(
     elif not curves:
         entries = entries[:1]
     key, key_height = axes.legend(entries, svg.WIDTH)
-    values = [v for c in curves for v in c.reach] + [v for m in means for v in m.mean]
-    y_axis = numeric_axis(names[1], values)
+    core = [v for c in curves for v in c.mean] + [v for m in means for v in m.mean]
+    y_axis = numeric_axis(names[1], within(core, (v for c in curves for v in c.reach)))
     left, top = axes.left_margin(y_axis), key_height + axes.TOP
     width = svg.WIDTH - left - 12
     times = [t for m in means for t in m.x] + [t for c in curves for t in c.x]
@@ -155,8 +156,9 @@ def cells(label: svg.Label, profiles: Sequence[Profile], names: tuple[str, str])
     }
     key, key_height = axes.legend([((cls,), name) for cls, name in samples.items()], svg.WIDTH)
     across = min(6 if len(profiles) > 12 else 4, len(profiles))
-    values = [v for p in profiles for v in (*p.y, *_fits(p))]
-    y_axis = numeric_axis(names[1], values, count=3)
+    core = [v for p in profiles for v in (*p.y, *_lines(p))]
+    ends = [v for p in profiles if p.low is not None and p.high is not None for v in (*p.low, *p.high)]
+    y_axis = numeric_axis(names[1], within(core, ends), count=3)
     left, gap, height = axes.left_margin(y_axis), 8.0, 84.0
     width = (svg.WIDTH - left - 8 - gap * (across - 1)) / across
     x_axis = visit_axis(names[0], [t for p in profiles for t in p.x], width)
@@ -187,7 +189,6 @@ def cells(label: svg.Label, profiles: Sequence[Profile], names: tuple[str, str])
     return svg.drawing(label, bottom + axes.BOTTOM, parts)
 
 
-def _fits(profile: Profile) -> list[float]:
-    drawn = (profile.fitted, profile.population, profile.low, profile.high)
-    lines = [v for v in drawn if v is not None]
+def _lines(profile: Profile) -> list[float]:
+    lines = [v for v in (profile.fitted, profile.population) if v is not None]
     return [float(v) for values in lines for v in values]

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from lmmstudy.report.charts.svg import PHONE, text_width
 from lmmstudy.report.numbers import MINUS, scientific
 
+REACH = 3.0
+"""How far limits of intervals may stretch an axis beyond its values, in ranges of the values."""
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -31,12 +34,14 @@ class Panel:
     y: Axis
 
     def px(self, value: float) -> float:
-        """Horizontal pixel of a value of x."""
-        return self.left + (value - self.x.low) / (self.x.high - self.x.low) * self.width
+        """Horizontal pixel of a value of x, at the edge for one beyond the axis."""
+        shown = min(max(value, self.x.low), self.x.high)
+        return self.left + (shown - self.x.low) / (self.x.high - self.x.low) * self.width
 
     def py(self, value: float) -> float:
-        """Vertical pixel of a value of y."""
-        return self.top + (self.y.high - value) / (self.y.high - self.y.low) * self.height
+        """Vertical pixel of a value of y, at the edge for one beyond the axis."""
+        shown = min(max(value, self.y.low), self.y.high)
+        return self.top + (self.y.high - shown) / (self.y.high - self.y.low) * self.height
 
 
 def nice_step(span: float, count: int) -> float:
@@ -81,6 +86,30 @@ def padded(values: Iterable[float], share: float = 0.05) -> tuple[float, float]:
         return low - room, high + room
     margin = (high - low) * share
     return low - margin, high + margin
+
+
+def within(values: Iterable[float], limits: Iterable[float]) -> list[float]:
+    """The values, and the limits of intervals about them that leave the values readable on one axis.
+
+    A limit is cut where it lies beyond the values by REACH times their range, or REACH times what limits
+    commonly lie beyond them (the median) if that is more: one interval of an estimate of which little is
+    known cannot flatten the others.
+    """
+    inside = [v for v in values if math.isfinite(v)]
+    ends = [v for v in limits if math.isfinite(v)]
+    if not inside or not ends:
+        return inside or ends
+    low, high = min(inside), max(inside)
+    beyond = [max(low - v, v - high, 0.0) for v in ends]
+    room = REACH * max(high - low, sorted(beyond)[len(beyond) // 2])
+    return [*inside, *(min(max(v, low - room), high + room) for v in ends)]
+
+
+def cut(values: Iterable[float], limits: Sequence[float]) -> bool:
+    """Whether `within` cuts any of the limits."""
+    shown = within(values, limits)
+    ends = [v for v in limits if math.isfinite(v)]
+    return bool(ends) and (min(ends) < min(shown) or max(ends) > max(shown))
 
 
 def numeric_axis(

@@ -3,9 +3,11 @@
 import numpy as np
 
 from lmmcore.prediction import INTERVALS
+from lmmcore.prediction_error import LEAST
 from lmmstudy.report.blocks import Block, Figure, Heading, Section, Table, Text
 from lmmstudy.report.charts import bands as charts
 from lmmstudy.report.charts import profiles, residuals, svg
+from lmmstudy.report.charts.scales import cut
 from lmmstudy.report.numbers import column, count, plain
 from lmmstudy.report.phrases import listing, sentence
 from lmmstudy.report.results import Fitted
@@ -16,6 +18,10 @@ from lmmstudy.report.wording import level_text
 
 NAMES = {"mean": "mean", "subject": "new subject", "observation": "single response"}
 """The intervals as the chart and the table call them."""
+WEAK = (
+    "Where the variance of a new subject is hardly known, as it is estimated near 0, "
+    f"{LEAST:g} degrees of freedom are used, the fewest that make an interval: it is rough there."
+)
 
 
 def section(study: Study, model: Json) -> Section:
@@ -50,6 +56,12 @@ def _bands(study: Study, fit: Fitted) -> list[Block]:
     caption = f"Predicted mean with {level} bands."
     if fit.held:
         caption += f" Other covariates are held at {listing(f'{n} = {v}' for n, v in fit.held)}."
+    ends = np.concatenate([end for band in fit.bands for pair in band.limits.values() for end in pair])
+    values = [*(v for band in fit.bands for v in band.mean), *(rows.response if drawn else ())]
+    if cut(values, ends):
+        caption += " Limits beyond the scale are cut; the table has them."
+    if any(band.weak.any() for band in fit.bands):
+        caption += f" {WEAK}"
     if not drawn:
         caption += f" The {rows.time.size:,} rows are not drawn."
     return [Text(words), Figure("fig-bands", chart, caption, _table(study, fit))]
