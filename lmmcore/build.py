@@ -8,7 +8,7 @@ import numpy as np
 
 from lmmcore.assembly import Assembly, centred_columns
 from lmmcore.covariance.random import Block, RandomCovariance
-from lmmcore.covariance.residual import BoundResidual
+from lmmcore.covariance.residual import BoundResidual, subject_columns
 from lmmcore.covariance.scaled import ScaledResidual
 from lmmcore.data import Factor, Table
 from lmmcore.errors import DataError, FitError, FormulaError
@@ -31,7 +31,7 @@ def build(spec: Specification, table: Table, fitted: np.ndarray | None = None) -
     are known that variance is taken as constant. Raises DataError, FormulaError or FitError.
     """
     formula = spec.formula
-    groups = outermost_first(table, _group_columns(spec))
+    groups = outermost_first(table, _group_columns(spec), subject_columns(spec.residual))
     place = {group.name: level for level, group in enumerate(groups)}
     fixed = Design.learn(formula.fixed, table)
     terms = sorted(formula.random, key=lambda term: place[":".join(term.group)])
@@ -44,7 +44,7 @@ def build(spec: Specification, table: Table, fitted: np.ndarray | None = None) -
     centred = centred_columns(rows, blocks)
     left = inner(centred.y, centred.y)
     check_variation(len(rows.y), len(centred.X), left, centred.total, formula)
-    structure = _structure(spec, table, rows, fitted)
+    structure = _structure(spec, table, rows, groups, fitted)
     tries = [] if structure is None else structure.starts(centred.y)
     make = None if structure is None else structure.moments
     assembly = Assembly.of(rows, centred, blocks, covariances, make)
@@ -69,15 +69,13 @@ def build(spec: Specification, table: Table, fitted: np.ndarray | None = None) -
 def _group_columns(spec: Specification) -> list[tuple[str, ...]]:
     """Columns of each grouping factor, of the random terms and of the residual structure."""
     groups = list(dict.fromkeys(term.group for term in spec.formula.random))
-    residual = spec.residual
-    if residual is None:
-        return groups
-    if residual.subject is not None:
-        return list(dict.fromkeys([*groups, (residual.subject,)]))
-    if not groups:
+    subject = subject_columns(spec.residual)
+    if subject and not any(set(subject) == set(group) for group in groups):
+        return [*groups, subject]
+    if spec.residual is not None and not groups:
         raise FormulaError(
             "The residual correlation needs to know whose rows are correlated: name the grouping column, "
-            f"e.g. {type(residual).__name__}(..., subject='id')."
+            f"e.g. {type(spec.residual).__name__}(..., subject='id')."
         )
     return groups
 
@@ -184,11 +182,19 @@ def _weights(table: Table, name: str) -> np.ndarray:
 
 
 def _structure(
-    spec: Specification, table: Table, rows: Rows, fitted: np.ndarray | None
+    spec: Specification, table: Table, rows: Rows, groups: tuple[Group, ...], fitted: np.ndarray | None
 ) -> BoundResidual | None:
-    """The residual structure and the variance structure, bound to the rows."""
+    """The residual structure and the variance structure, bound to the rows.
+
+    Raises FitError for a correlation within subjects who have one row each: it could be anything.
+    """
     unit = rows.units[-1]
     inner = None if spec.residual is None else spec.residual.bind(unit)
+    if inner is not None and inner.parameter_names and len(unit.starts) == len(rows.y):
+        raise FitError(
+            f"No level of {groups[-1].name!r} has two rows, so that the data say nothing of a residual "
+            "correlation within it; name a coarser column by subject=, or leave the residual structure out."
+        )
     variance = spec.variance
     if variance is None or (variance.column is None and fitted is None):
         return inner

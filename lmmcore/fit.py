@@ -10,7 +10,7 @@ import numpy as np
 
 from lmmcore.blups import blups
 from lmmcore.build import build
-from lmmcore.covariance.residual import Residual
+from lmmcore.covariance.residual import Residual, subject_columns
 from lmmcore.covariance.variance import Variance
 from lmmcore.data import Table, read
 from lmmcore.errors import FitError
@@ -65,8 +65,7 @@ def fit(
     if residual is not None:
         if residual.time is not None:
             variables.add(residual.time)
-        if residual.subject is not None:
-            grouping.add(residual.subject)
+        grouping.update(subject_columns(residual))
     variables |= {name for name in (weights, offset) if name is not None}
     if variance is not None and variance.column is not None:
         variables.add(variance.column)

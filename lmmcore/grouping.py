@@ -28,12 +28,19 @@ class Group:
         return ":".join(self.columns)
 
 
-def outermost_first(table: Table, groups: Sequence[tuple[str, ...]]) -> tuple[Group, ...]:
+def outermost_first(
+    table: Table, groups: Sequence[tuple[str, ...]], subject: Sequence[str] = ()
+) -> tuple[Group, ...]:
     """The grouping factors named by their columns, each nested in the one before.
 
-    Raises FormulaError for factors that are crossed.
+    subject : columns of the factor within whose levels residuals are correlated, if it was named; it comes
+    last. Raises FormulaError for factors that are crossed, or a subject that is not the innermost of them.
     """
     found = [Group(columns, combined(table, columns)) for columns in groups]
+    if subject:
+        found.sort(key=lambda group: set(group.columns) == set(subject))
+        for group in found[:-1]:
+            _check_subject(found[-1], group)
     found.sort(key=lambda group: group.factor.size)
     for outer, inner in zip(found, found[1:], strict=False):
         if not _nested(inner.factor, outer.factor):
@@ -43,6 +50,31 @@ def outermost_first(table: Table, groups: Sequence[tuple[str, ...]]) -> tuple[Gr
                 f"supported; if {inner.name!r} only re-uses labels, write (1 | {outer.name}/{inner.name})."
             )
     return tuple(found)
+
+
+def _check_subject(subject: Group, group: Group) -> None:
+    """Raise FormulaError unless the subject of the residuals is nested in a random grouping factor."""
+    if _nested(subject.factor, group.factor):
+        return
+    named = _written(subject.columns)
+    if _nested(group.factor, subject.factor):
+        raise FormulaError(
+            f"The residuals cannot be correlated within {subject.name!r} beside random effects of "
+            f"{group.name!r}, of which one level of {subject.name!r} holds several: next to random effects, "
+            f"subject= must name their innermost grouping factor or one nested in it; use "
+            f"subject={_written(group.columns)}, or leave out the random effects of {group.name!r}."
+        )
+    both = _written(tuple(dict.fromkeys([*group.columns, *subject.columns])))
+    raise FormulaError(
+        f"The residuals cannot be correlated within {subject.name!r} beside random effects of "
+        f"{group.name!r}: the two are crossed, since a level of {subject.name!r} occurs with several levels "
+        f"of {group.name!r}; if {subject.name!r} only re-uses labels, write subject={both}, not {named}."
+    )
+
+
+def _written(columns: tuple[str, ...]) -> str:
+    """The columns as subject= takes them."""
+    return repr(columns[0] if len(columns) == 1 else list(columns))
 
 
 def combined(table: Table, columns: tuple[str, ...]) -> Factor:

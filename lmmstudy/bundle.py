@@ -16,7 +16,7 @@ import polars as pl
 
 from lmmcore.errors import DataError
 from lmmstudy.files import canonical_json, write_atomically
-from lmmstudy.formulas import FITTED, columns_of
+from lmmstudy.formulas import FITTED, columns_of, subject_columns
 from lmmstudy.places import usable
 from lmmstudy.wording import one_line
 
@@ -70,6 +70,6 @@ def replay(path: str) -> str:
 
 
 def _columns(design: Mapping[str, Any]) -> set[str]:
-    structures = [design["residual_structure"] or {}, design["variance"] or {}]
-    named = {part[key] for part in structures for key in ("time", "subject", "column", "of") if key in part}
-    return set(columns_of(design["formula"])) | named - {FITTED, None}
+    residual, variance = design["residual_structure"] or {}, design["variance"] or {}
+    named = [part[key] for part in (residual, variance) for key in ("time", "column", "of") if key in part]
+    return {*columns_of(design["formula"]), *subject_columns(residual), *named} - {FITTED, None}

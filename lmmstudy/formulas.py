@@ -1,7 +1,7 @@
 """Formula templates: filling in a dataset's columns, and the columns that a formula names."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 PARTS = ("residual", "variance")
@@ -52,7 +52,8 @@ def columns_of(formula: str) -> list[str]:
 def residual_structure(model: Mapping[str, Any], dataset: Mapping[str, Any]) -> dict[str, Any] | None:
     """A model's residual structure with the dataset's columns; None for independent residuals.
 
-    `time` is None for compound symmetry, which uses none.
+    `time` is None for compound symmetry, which uses none; `subject` a column, or a list of columns whose
+    combinations are the subjects.
     """
     residual = model.get("residual")
     if residual is None:
@@ -61,9 +62,29 @@ def residual_structure(model: Mapping[str, Any], dataset: Mapping[str, Any]) -> 
     return {
         "type": residual["type"],
         "time": None if timeless else fill(residual.get("time", "{time}"), dataset),
-        "subject": fill(residual.get("subject", "{subject}"), dataset),
+        "subject": _subject(residual.get("subject") or _innermost(model["formula"]), dataset),
         "nugget": bool(residual.get("nugget", False)),
     }
+
+
+def _subject(given: str | Sequence[str], dataset: Mapping[str, Any]) -> str | list[str]:
+    if isinstance(given, str):
+        return fill(given, dataset)
+    return [fill(column, dataset) for column in given]
+
+
+def _innermost(formula: str) -> str | list[str]:
+    """The subject, or the units nested in it where the formula has random effects: (1 | {subject}/eye)."""
+    groups = re.findall(r"\|([^()|]+)\)", formula)
+    nested = [[part.strip(" `") for part in re.split("[/:]", group)] for group in groups]
+    finer = [parts for parts in nested if "{subject}" in parts[:-1]]
+    return max(finer, key=len, default="{subject}")
+
+
+def subject_columns(structure: Mapping[str, Any] | None) -> list[str]:
+    """Columns whose combinations are the subjects of a residual structure."""
+    subject = (structure or {}).get("subject")
+    return subject if isinstance(subject, list) else [subject] if subject else []
 
 
 def variance_structure(model: Mapping[str, Any], dataset: Mapping[str, Any]) -> dict[str, str] | None:
@@ -82,6 +103,6 @@ def columns_used(dataset: Mapping[str, Any], models: Mapping[str, Any]) -> list[
         named |= set(columns_of(fill_formula(model["formula"], dataset)))
         residual = residual_structure(model, dataset) or {}
         variance = variance_structure(model, dataset) or {}
-        columns = (residual.get("time"), residual.get("subject"), variance.get("column"), variance.get("of"))
-        named |= {column for column in columns if column not in (None, FITTED)}
+        columns = (residual.get("time"), variance.get("column"), variance.get("of"))
+        named |= {*columns, *subject_columns(residual)} - {None, FITTED}
     return roles + sorted(named - set(roles))

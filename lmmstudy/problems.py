@@ -1,13 +1,14 @@
 """What is wrong with a configuration, in sentences for the person who wrote it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from math import isfinite
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
 from lmmstudy.formulas import KEYS, PARTS, columns_used, keys_of
-from lmmstudy.problems_structures import COLUMN_KEYS, check_keys, check_structures
+from lmmstudy.problems_structures import COLUMN_KEYS, check_keys, check_structures, listed
 from lmmstudy.problems_values import check_names, check_storable, check_text_format, check_times
 from lmmstudy.wording import did_you_mean, quoted, shown
 
@@ -136,8 +137,8 @@ def _check_dataset(where: str, dataset: Mapping[str, Any], models: Mapping[str, 
 def _readable(model: Mapping[str, Any]) -> bool:
     """Whether the texts that can name columns are texts."""
     needed = [model.get("formula"), *(_section(model, part).get("type") for part in PARTS if part in model)]
-    named = [_section(model, part).get(key, "") for part in PARTS for key in COLUMN_KEYS[part]]
-    return all(isinstance(text, str) for text in [*needed, *named])
+    named = [listed(_section(model, part).get(key, "")) for part in PARTS for key in COLUMN_KEYS[part]]
+    return all(isinstance(text, str) for text in [*needed, *chain.from_iterable(named)])
 
 
 def _section(mapping: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -38,8 +38,14 @@ def check_structures(
             yield f"{where}.variance.{key}: {kind!r} takes {NEEDED[kind]!r}, not {key!r}"
     for part, section in (("residual", residual), ("variance", variance)):
         for key in COLUMN_KEYS[part]:
-            if isinstance(section.get(key), str):
-                yield from check_keys(f"{where}.{part}.{key}", section[key], COLUMNS)
+            for column in listed(section.get(key)):
+                if isinstance(column, str):
+                    yield from check_keys(f"{where}.{part}.{key}", column, COLUMNS)
+
+
+def listed(value: Any) -> list[Any]:
+    """What a key names: a subject may be a list of columns."""
+    return value if isinstance(value, list) else [value]
 
 
 def check_keys(where: str, text: str, known: Sequence[str]) -> Iterator[str]:

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 
 from lmmcore.build import build
+from lmmcore.covariance.residual import subject_columns
 from lmmcore.data import read
 from lmmcore.formula.parse import parse
 from lmmcore.likelihood.objective import Objective
@@ -31,8 +32,7 @@ def simulated(seed=3):
 def bound(formula, residual, method, frame, variance=None, weights=None):
     parsed = parse(formula)
     groups = {column for term in parsed.random for column in term.group}
-    if residual is not None and residual.subject:
-        groups.add(residual.subject)
+    groups.update(subject_columns(residual))
     table = read(frame, sorted({*parsed.variables, "t", "x", "c", "w"}), sorted(groups))
     return build(Specification(parsed, method, residual, variance, weights, None, None), table)
 

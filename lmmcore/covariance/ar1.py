@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from lmmcore.covariance.dense import DenseResidual
-from lmmcore.covariance.residual import NewRows, WrittenOut
+from lmmcore.covariance.residual import NewRows, Subject, WrittenOut
 from lmmcore.errors import DataError
 from lmmcore.moments.dense import Matrices
 from lmmcore.moments.serial import Combination, Gaps, SerialMoments, find_gaps, serial_moments
@@ -33,11 +33,12 @@ LARGEST_Z = 15.0
 class AR1:
     """AR(1) residuals over the whole-number column `time`.
 
-    subject : grouping column; by default the innermost random grouping factor.
+    subject : grouping column, or columns whose combinations are the subjects; by default the innermost random
+    grouping factor.
     """
 
     time: str
-    subject: str | None = None
+    subject: Subject = None
 
     type = "ar1"
 

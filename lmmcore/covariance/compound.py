@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.covariance.dense import DenseResidual
+from lmmcore.covariance.residual import Subject
 from lmmcore.moments.dense import Matrices
 from lmmcore.moments.subjects import SortedRows
 
@@ -22,7 +23,7 @@ START_SHARES = (0.1, 0.3, 0.6, 0.85)
 class CompoundSymmetry:
     """Equal correlation, possibly negative, between all rows of a subject."""
 
-    subject: str | None = None
+    subject: Subject = None
 
     type = "compound_symmetry"
     time = None

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.covariance.dense import DenseResidual
+from lmmcore.covariance.residual import Subject
 from lmmcore.moments.dense import Matrices
 from lmmcore.moments.markov import MarkovMoments, markov_moments
 from lmmcore.moments.subjects import SortedRows
@@ -34,7 +35,7 @@ class CAR1:
     """Continuous-time AR(1): correlation rho^|t - s| for any times, 0 < rho < 1 per unit of time."""
 
     time: str
-    subject: str | None = None
+    subject: Subject = None
 
     type = "car1"
 
@@ -52,7 +53,7 @@ class Exponential:
 
     time: str
     nugget: bool = False
-    subject: str | None = None
+    subject: Subject = None
 
     type = "exponential"
 
@@ -71,7 +72,7 @@ class Gaussian:
 
     time: str
     nugget: bool = False
-    subject: str | None = None
+    subject: Subject = None
 
     type = "gaussian"
 

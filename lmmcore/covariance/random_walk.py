@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.covariance.dense import DenseResidual
+from lmmcore.covariance.residual import Subject
 from lmmcore.errors import DataError
 from lmmcore.moments.dense import Matrices
 from lmmcore.moments.subjects import SortedRows
@@ -21,7 +22,7 @@ class RandomWalk:
     """Random-walk residuals that start from 0 at time 0."""
 
     time: str
-    subject: str | None = None
+    subject: Subject = None
 
     type = "random_walk"
 

@@ -13,8 +13,12 @@ from typing import Protocol
 
 import numpy as np
 
+from lmmcore.errors import FormulaError
 from lmmcore.moments.dense import Matrices
 from lmmcore.moments.subjects import SortedRows, Subjects, Weights
+
+Subject = str | Sequence[str] | None
+"""Column of subjects, or columns whose combinations are subjects; None: the innermost random factor."""
 
 
 class ResidualMoments(Protocol):
@@ -133,11 +137,28 @@ class Residual(Protocol):
         """Column of times; None if the structure needs none."""
 
     @property
-    def subject(self) -> str | None:
-        """Column of subjects; None for the innermost random grouping factor."""
+    def subject(self) -> Subject:
+        """Column or columns of subjects; None for the innermost random grouping factor."""
 
     def check(self, times: np.ndarray) -> None:
         """Raise DataError for times : (n,) that the structure cannot use."""
 
     def bind(self, rows: SortedRows) -> BoundResidual:
         """The structure for one data set."""
+
+
+def subject_columns(residual: Residual | None) -> tuple[str, ...]:
+    """Columns whose combinations are the subjects; () for the innermost random grouping factor.
+
+    Raises FormulaError for a subject that names no columns.
+    """
+    subject = None if residual is None else residual.subject
+    if subject is None:
+        return ()
+    columns = (subject,) if isinstance(subject, str) else subject
+    if not isinstance(columns, Sequence) or not columns or not all(isinstance(c, str) for c in columns):
+        raise FormulaError(
+            f"The subject of {type(residual).__name__} is {subject!r}, but must be a column, subject='id', "
+            "or a list of columns whose combinations are the subjects, subject=['site', 'id']."
+        )
+    return tuple(dict.fromkeys(columns))

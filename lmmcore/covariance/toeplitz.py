@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.covariance.dense import DenseResidual
+from lmmcore.covariance.residual import Subject
 from lmmcore.errors import DataError
 from lmmcore.moments.dense import Matrices
 from lmmcore.moments.subjects import SortedRows
@@ -25,7 +26,7 @@ class Toeplitz:
     """A free correlation for each lag over the whole-number visits `time`."""
 
     time: str
-    subject: str | None = None
+    subject: Subject = None
 
     type = "toeplitz"
 

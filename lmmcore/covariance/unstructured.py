@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from lmmcore.covariance.dense import DenseResidual
+from lmmcore.covariance.residual import Subject
 from lmmcore.errors import DataError
 from lmmcore.moments.dense import Matrices
 from lmmcore.moments.subjects import SortedRows
@@ -27,7 +28,7 @@ class Unstructured:
     """Unstructured covariance over the visits `time`, as in a mixed model for repeated measures."""
 
     time: str
-    subject: str | None = None
+    subject: Subject = None
 
     type = "unstructured"
 

@@ -24,8 +24,9 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--residual",
         type=residual,
-        metavar="TYPE:TIME[,subject=COLUMN][,nugget]",
-        help=f"correlation within subjects, e.g. ar1:time; TYPE is one of {', '.join(RESIDUALS)}",
+        metavar="TYPE:TIME[,subject=COLUMN[:COLUMN]][,nugget]",
+        help="correlation within subjects, e.g. ar1:time, or within combinations of columns, e.g. "
+        f"ar1:time,subject=site:id; TYPE is one of {', '.join(RESIDUALS)}",
     )
     parser.add_argument(
         "--variance",
@@ -91,7 +92,8 @@ def residual(text: str) -> dict[str, Any]:
         raise ArgumentTypeError(f"{text!r} needs the column of the times, as in {kind}:time")
     if nugget and kind not in ("exponential", "gaussian"):
         raise ArgumentTypeError(f"{text!r}: only exponential and gaussian have a nugget")
-    subject = named.get("subject")
+    columns = named.get("subject", "").split(":")
+    subject = columns if len(columns) > 1 else columns[0] or None
     return {"type": kind, "time": times[0] if times else None, "subject": subject, "nugget": nugget}
 
 

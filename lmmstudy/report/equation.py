@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from lmmstudy.formulas import subject_columns
 from lmmstudy.report import mathml as m
 from lmmstudy.report.equation_residual import Index, residual_rows
 from lmmstudy.report.hypotheses import parts
@@ -47,9 +48,10 @@ def equation(model: Json, response: str) -> Markup:
 def units(model: Json) -> list[str]:
     """Grouping factors, outermost first; the subject of the residuals is the last one, if it is not there."""
     groups = list(random_terms(model))
-    subject = (model["residual_structure"] or {}).get("subject")
-    if subject and not any(group.split(":")[-1] == subject for group in groups):
-        groups.append(subject)
+    subject = subject_columns(model["residual_structure"])
+    known = [{*group.split(":")} for group in groups] + [{group.split(":")[-1]} for group in groups]
+    if subject and set(subject) not in known:
+        groups.append(":".join(subject))
     return groups
 
 

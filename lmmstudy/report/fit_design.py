@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 import lmmcore as lmm
+from lmmcore.covariance.residual import subject_columns
 from lmmcore.data import Factor, Table
 from lmmcore.formula.calls import variables
 from lmmcore.formula.expressions import response
@@ -145,7 +146,9 @@ def _residual(spec: Specification, subject: str) -> dict[str, Any] | None:
     residual = spec.residual
     if residual is None:
         return None
-    named = {"type": residual.type, "time": residual.time, "subject": residual.subject or subject}
+    columns = list(subject_columns(residual)) or [subject]
+    within = columns if len(columns) > 1 else columns[0]
+    named = {"type": residual.type, "time": residual.time, "subject": within}
     return named | {"nugget": bool(getattr(residual, "nugget", False))}
 
 

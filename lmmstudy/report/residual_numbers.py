@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from lmmstudy.formulas import subject_columns
+
 Json = Mapping[str, Any]
 _RATIO = re.compile(r"sd\((.*)\)/sd\((.*)\)")
 _PAIR = re.compile(r"cor\((.+),(.+)\)")
@@ -36,6 +38,11 @@ class Visits:
 def kind(model: Json) -> str:
     """Type of the residual structure, "" for independent residuals."""
     return model["residual_structure"]["type"] if model["residual_structure"] else ""
+
+
+def subject_name(model: Json) -> str:
+    """The subject of the residual structure: its columns joined as in the names of grouping factors."""
+    return ":".join(subject_columns(model["residual_structure"]))
 
 
 def variance_kind(model: Json) -> str:

@@ -2,7 +2,7 @@
 
 from lmmstudy.report.numbers import decimals_for, fixed, fmt, plain
 from lmmstudy.report.phrases import listing
-from lmmstudy.report.residual_numbers import UNEQUAL, Json, kind, ratios, variance_kind, visits
+from lmmstudy.report.residual_numbers import UNEQUAL, Json, kind, ratios, subject_name, variance_kind, visits
 
 KINDS = {
     "": "independent residuals",
@@ -60,7 +60,7 @@ def _correlation(model: Json) -> str:
     structure, parameters = model["residual_structure"], model["residual_parameters"]
     if not structure:
         return ""
-    subject, time, name = structure["subject"], structure["time"], structure["type"]
+    subject, time, name = subject_name(model), structure["time"], structure["type"]
     pair = f"Residuals of the same {subject} that lie d apart in {time} have correlation"
     if name in ("ar1", "car1"):
         return f"{pair} {FUNCTIONS[name]}; the estimate of ρ is {rho_text(parameters['rho'])}."
@@ -129,12 +129,11 @@ def residual_row(model: Json) -> str:
 
 def boundary_words(phrase: str, model: Json) -> str:
     """A phrase of the certificate about a residual parameter, e.g. "nugget is 0", with what it means."""
-    structure = model["residual_structure"] or {}
     meanings = {
         "nugget is 0": "no measurement error is seen beside the correlated residuals",
         "range is 0": "no residual correlation is seen",
         "rho is 0": "no residual correlation is seen",
-        "rho is 1": f"all residuals of one {structure.get('subject')} are the same",
+        "rho is 1": f"all residuals of one {subject_name(model)} are the same",
     }
     text = f"Residual parameter on the boundary: {phrase}"
     return f"{text} ({meanings[phrase]})" if phrase in meanings else text

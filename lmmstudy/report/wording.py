@@ -7,6 +7,7 @@ from typing import Any
 
 from lmmstudy.report.numbers import count, decimals_for, fixed, fmt, p_sentence, percent
 from lmmstudy.report.phrases import listing
+from lmmstudy.report.residual_numbers import subject_name
 from lmmstudy.report.residual_wording import residual_words
 
 DF_METHODS = {
@@ -54,7 +55,7 @@ def model_words(model: Mapping[str, Any]) -> str:
         named = [effect_words(term) for term in terms]
         parts.append(f"{listing(named)} for each {group}")
     structure = model["residual_structure"]
-    within = f" within each {structure['subject']}" if structure and not parts else ""
+    within = f" within each {subject_name(model)}" if structure and not parts else ""
     return ", ".join([*parts, residual_words(model, within)])
 
 

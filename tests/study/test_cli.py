@@ -111,6 +111,7 @@ def test_init_of_a_file_that_is_not_there_is_a_sentence(folder, capsys):
     [
         ("ar1:t", {"type": "ar1", "time": "t", "subject": None, "nugget": False}),
         ("ar1:t,subject=id", {"type": "ar1", "time": "t", "subject": "id", "nugget": False}),
+        ("ar1:t,subject=site:id", {"type": "ar1", "time": "t", "subject": ["site", "id"], "nugget": False}),
         ("gaussian:t,nugget", {"type": "gaussian", "time": "t", "subject": None, "nugget": True}),
         ("compound_symmetry", {"type": "compound_symmetry", "time": None, "subject": None, "nugget": False}),
     ],

@@ -1,5 +1,6 @@
 """Residual and variance structures in the configuration: mistakes, columns, and what a fit is given."""
 
+import re
 from copy import deepcopy
 
 import pytest
@@ -96,6 +97,42 @@ def test_a_fit_is_given_the_columns_of_its_dataset():
     assert fits["intercept"]["residual_structure"] is None and fits["intercept"]["variance"] is None
     timeless = plan(load(with_model({"residual": {"type": "compound_symmetry"}})))["growth"]["fit"]["slope"]
     assert timeless["residual_structure"]["time"] is None
+
+
+@pytest.mark.parametrize(
+    ("formula", "subject", "expected"),
+    [
+        ("{response} ~ age + (1 | {subject})", None, "child"),
+        ("{response} ~ age + (1 | sex/{subject})", None, "child"),
+        ("{response} ~ age + (1 | {subject}/eye)", None, ["child", "eye"]),
+        ("{response} ~ age + (1 | sex) + (age | sex:{subject}:eye)", None, ["sex", "child", "eye"]),
+        ("{response} ~ age + (1 | {subject})", ["{subject}", "eye"], ["child", "eye"]),
+        ("{response} ~ age + (1 | {subject})", "eye", "eye"),
+    ],
+)
+def test_whose_residuals_are_correlated(formula, subject, expected):
+    residual = {"type": "ar1"} | ({} if subject is None else {"subject": subject})
+    job = plan(load(with_model({"formula": formula, "residual": residual})))["growth"]
+    assert job["fit"]["slope"]["residual_structure"]["subject"] == expected
+    named = expected if isinstance(expected, list) else [expected]
+    assert set(named) <= {"child", *job["clean"]["covariates"]}
+
+
+@pytest.mark.parametrize(
+    ("subject", "words"),
+    [
+        ([], r"residual.subject: \[\] needs at least 1 item"),
+        ("", "residual.subject: '' must not be empty"),
+        (3, "residual.subject: 3 is not a text or a list"),
+        (["child", 3], "residual.subject.1: 3 is not a text"),
+        (["{chld}"], "residual.subject: {chld} has no meaning"),
+        (["a`b"], "cannot have a backtick"),
+        ("a`b", "cannot have a backtick"),
+    ],
+)
+def test_subjects_that_are_no_columns(subject, words):
+    found = problems(with_model({"residual": {"type": "ar1", "subject": subject}}))
+    assert any(re.search(words, problem) for problem in found), found
 
 
 def test_the_schema_names_what_can_be_built(schema_types):

@@ -9,6 +9,7 @@ from test_report_sample import record, rows, study
 from lmmcore.diagnostics.qq import quantiles
 from lmmstudy.report.equation import index_words
 from lmmstudy.report.page import assemble, render
+from lmmstudy.report.residual_wording import meaning
 from lmmstudy.report.wording import model_words
 
 
@@ -33,6 +34,11 @@ def test_nested_groups_have_an_index_each():
     assert index_words(correlated, "id", "week").endswith("k = row within j (in order of day).")
     finer = correlated | {"residual_structure": serial | {"subject": "tooth"}}
     assert "k = tooth within j, l = row within k" in index_words(finer, "id", "week")
+    both = correlated | {"residual_structure": serial | {"subject": ["id", "eye"]}}
+    assert "k = id:eye within j, l = row within k" in index_words(both, "id", "week")
+    same = correlated | {"residual_structure": serial | {"subject": ["id", "site"]}}
+    assert index_words(same, "id", "week") == index_words(correlated, "id", "week")
+    assert meaning(both).startswith("Residuals of the same id:eye that lie d apart in day")
 
 
 def test_nested_groups_in_words():

@@ -3,7 +3,16 @@
 from lmmstudy.report.blocks import Table
 from lmmstudy.report.inference import Bound, Inference
 from lmmstudy.report.numbers import column, fixed, fmt, plain
-from lmmstudy.report.residual_numbers import UNEQUAL, Json, Visits, kind, lags, ratios, visits
+from lmmstudy.report.residual_numbers import (
+    UNEQUAL,
+    Json,
+    Visits,
+    kind,
+    lags,
+    ratios,
+    subject_name,
+    visits,
+)
 from lmmstudy.report.residual_wording import power_of, rho_text
 from lmmstudy.report.sections.variances import interval_text
 from lmmstudy.report.wording import level_text, parameter_words
@@ -37,7 +46,7 @@ def _parameters(model: Json, inference: Inference | None, head: str) -> Table | 
     structure, parameters = model["residual_structure"] or {}, model["residual_parameters"]
     time, rows = structure.get("time"), []
     if "rho" in parameters:
-        where = f"at distance 1 in {time}" if time else f"of any two rows of one {structure['subject']}"
+        where = f"at distance 1 in {time}" if time else f"of any two rows of one {subject_name(model)}"
         rows.append(("rho", rho_text(parameters["rho"]), f"residual correlation {where}"))
     if "range" in parameters:
         where = f"distance in {time} at which the correlation has fallen to 0.368"
