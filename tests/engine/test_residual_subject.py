@@ -75,7 +75,7 @@ REFUSED = {
     "outside the innermost": ("y ~ t + (1 | id/side)", "id", r"use subject=\['id', 'side'\]"),
     "outside slopes": ("y ~ t + (t | id)", ["school"], "cannot be correlated within 'school'"),
     "outside both": ("y ~ t + (1 | id/side)", "school", "cannot be correlated within 'school'"),
-    "crossed": ("y ~ t + (1 | id)", "side", r"crossed.*write subject=\['id', 'side'\] not 'side'"),
+    "crossed": ("y ~ t + (1 | id)", "side", r"crossed.*write subject=\['id', 'side'\], not 'side'"),
     "labels used anew": ("y ~ t + (1 | school/label)", "label", r"write subject=\['school', 'label'\]"),
 }
 
