@@ -14,6 +14,7 @@ from lmmcore.covariance.residual import ResidualMoments, WrittenOut
 from lmmcore.likelihood.blocks import objective_of
 from lmmcore.likelihood.coordinates import Centred, Coordinates, centre, rotations
 from lmmcore.likelihood.grid import GridObjective
+from lmmcore.likelihood.identified import check_told_apart
 from lmmcore.likelihood.nested import NestedMoments
 from lmmcore.likelihood.objective import Moments, Objective
 from lmmcore.model import Model, RandomBlock, Rows
@@ -157,6 +158,10 @@ def level_rotations(
         mean_A[place, place] = ZZ[place, place] / N
     names = [name for block in blocks for name in block.names]
     fixed, random = rotations(S, mean_A, [Block(block.columns, block.kind) for block in blocks], names, n)
+    for level, (place, covariance) in enumerate(zip(own, covariances, strict=True)):
+        if covariance.q > 1:
+            group = next(block.group for block in blocks if block.level == level)
+            check_told_apart(ZZ[place, place], covariance, names[place], group)
     parts = [random[place, place] for place in own]
     outsides = [blockwise([*parts[:level][::-1], fixed]) for level in range(len(parts))]
     return fixed, random, list(zip(outsides, parts, strict=True))

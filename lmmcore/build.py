@@ -45,6 +45,8 @@ def build(spec: Specification, table: Table, fitted: np.ndarray | None = None) -
     left = inner(centred.y, centred.y)
     check_variation(len(rows.y), len(centred.X), left, centred.total, formula)
     structure = _structure(spec, table, rows, groups, fitted)
+    if structure is not None:
+        check_parameters(len(rows.y), len(centred.X), len(structure.independence), spec)
     tries = [] if structure is None else structure.starts(centred.y)
     make = None if structure is None else structure.moments
     assembly = Assembly.of(rows, centred, blocks, covariances, make)
@@ -243,6 +245,16 @@ def check_identified(rows: Rows, level: int, effects: int, group: str) -> None:
         raise FitError(
             f"{N} levels of {group!r} with {effects} random effect{'s' * (effects > 1)} each are as many "
             f"unknowns as the {n} rows: the random effects cannot be told from the residuals; use fewer."
+        )
+
+
+def check_parameters(n: int, p: int, own: int, spec: Specification) -> None:
+    """n rows, p fixed effects; own : parameters of the residual structure and the variance, sigma apart."""
+    if own + 1 > n - p:
+        kinds = [type(part).__name__ for part in (spec.residual, spec.variance) if part is not None]
+        raise FitError(
+            f"{' with '.join(kinds)} has {own + 1} parameters here and the {n} rows have {n - p} left beside "
+            f"the {p} fixed effects: a structure of fewer parameters is needed, e.g. AR1 or CAR1."
         )
 
 

@@ -17,6 +17,10 @@ from lmmcore.moments.dense import Matrices
 from lmmcore.moments.subjects import SortedRows
 
 MOST_LAGS = 40
+# R can become singular along a combination of the visits, of which it has one free angle for two lags: where
+# there are more angles than subjects some combination is 0 in all of them, and the likelihood has no maximum.
+# With twice as many (2 subjects at 9 visits) that happens always, with fewer often not.
+LAGS_A_SUBJECT = 4
 AT_ONE = 1e-6
 START_DECAYS = (0.0, 0.3, 0.6, 0.85)
 
@@ -47,6 +51,13 @@ class Toeplitz:
             raise DataError(
                 f"Toeplitz({self.time!r}) would estimate {lags} correlations, one a lag, and allows "
                 f"{MOST_LAGS}; use AR1({self.time!r}) or Exponential({self.time!r})."
+            )
+        N = len(rows.starts)
+        if lags >= LAGS_A_SUBJECT * N:
+            raise DataError(
+                f"Toeplitz({self.time!r}) would estimate {lags} correlations, one a lag, from {N} "
+                f"subject{'s' * (N > 1)}, and allows fewer than {LAGS_A_SUBJECT} per subject; use "
+                f"AR1({self.time!r}) or Exponential({self.time!r})."
             )
         self._check_lags(rows, step, lags)
         return DenseResidual(ToeplitzLaw(step, lags), rows)

@@ -43,8 +43,34 @@ class Unstructured:
             )
 
     def bind(self, rows: SortedRows) -> DenseResidual:
-        """The structure for one data set."""
-        return DenseResidual(UnstructuredLaw(tuple(np.unique(rows.times).tolist())), rows)
+        """The structure for one data set. Raises DataError where its likelihood has no maximum."""
+        visits = np.unique(rows.times)
+        self._check_subjects(rows, visits)
+        return DenseResidual(UnstructuredLaw(tuple(visits.tolist())), rows)
+
+    def _check_subjects(self, rows: SortedRows, visits: np.ndarray) -> None:
+        """Raise DataError for fewer subjects than visits, and for a pair of visits that no subject has.
+
+        k subjects at k + 1 visits have a combination of these visits that is 0 in all of them: the likelihood
+        grows without end as its variance goes to 0.
+        """
+        N, J = len(rows.starts), len(visits)
+        if J > N:
+            raise DataError(
+                f"Unstructured({self.time!r}) estimates {J * (J + 1) // 2} variances and covariances of {J} "
+                f"visits and needs at least as many subjects, but there {'is' if N == 1 else 'are'} {N}; use "
+                f"AR1({self.time!r}) or Exponential({self.time!r})."
+            )
+        seen = np.zeros((N, J))
+        seen[rows.subject, np.searchsorted(visits, rows.times)] = 1
+        apart = np.argwhere(seen.T @ seen == 0)
+        if len(apart):
+            first, second = visits[apart[0]]
+            raise DataError(
+                f"Unstructured({self.time!r}) estimates a covariance for each pair of visits, but no subject "
+                f"has rows at both {first:g} and {second:g}; leave out rare visits or use "
+                f"Exponential({self.time!r})."
+            )
 
 
 @dataclass(frozen=True)

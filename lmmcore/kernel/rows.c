@@ -35,13 +35,6 @@ INLINE void rows(ARGUMENTS)
     bits places;
     for (int l = 0; l < LANES; l++)
         places[l] = l;
-    int own[MOST * MOST], mixed[MOST * MOST];
-    for (int a = 0; a < q; a++) {
-        for (int b = 0; b < q; b++)
-            own[a * q + b] = pair(z[a], z[b]);
-        for (int x = 0; x < r; x++)
-            mixed[x * q + a] = pair(xy[x], z[a]);
-    }
     for (long i = 0; i < N; i += LANES) {
         int abreast = N - i < LANES ? (int)(N - i) : LANES;
         lanes sums[LANES][PAIRS], pairs[PAIRS], u[MOST];
@@ -63,10 +56,13 @@ INLINE void rows(ARGUMENTS)
                 pairs[s][l] = added(sums[l][s]);
             all[s] += pairs[s];
         }
-        for (int k = 0; k < q * q; k++)
-            store(A + k * stride + i, pairs[own[k]], abreast);
-        for (int k = 0; k < r * q; k++)
-            store(B + k * stride + i, pairs[mixed[k]], abreast);
+        /* Z and [X y] may name a column as often as they like: no array here has their sizes. */
+        for (int a = 0; a < q; a++) {
+            for (int b = 0; b < q; b++)
+                store(A + (a * q + b) * stride + i, pairs[pair(z[a], z[b])], abreast);
+            for (int x = 0; x < r; x++)
+                store(B + (x * q + a) * stride + i, pairs[pair(xy[x], z[a])], abreast);
+        }
     }
     for (int x = 0; x < r; x++)
         for (int y = 0; y < r; y++)
