@@ -14,14 +14,11 @@ from lmmcore.errors import DataError
 from lmmstudy.config import CONFIG, study
 from lmmstudy.files import write_atomically
 from lmmstudy.fingerprint import BUILT
-from lmmstudy.history.workflow import PROJECT
+from lmmstudy.project import FILES, INSTALLED, PACKAGES, PROJECT
 
 TOP = "study"
 """The folder that the archive unpacks to."""
-PROGRAM = (
-    *("Snakefile", "workflow", "profiles", "lmmcore", "lmmstudy", "automation"),
-    *("pyproject.toml", "requirements.lock", "environment.yml", "Makefile", "README.md", "LICENSE"),
-)
+PROGRAM = ("lmmcore", "lmmstudy", *FILES)
 """Files and folders of the project."""
 OWN = ("config", "results", "reports", "runs/ledger.jsonl", "runs/state.json")
 """Files and folders of the study, its raw files apart. Pages under runs/ are made anew by the next run."""
@@ -50,7 +47,13 @@ def archive(config: str, out: str) -> int:
 
 def _program() -> dict[str, Path]:
     """Files of the project by their name in the archive."""
-    return {str(path.relative_to(PROJECT)): path for part in PROGRAM for path in _files(PROJECT / part)}
+    found = {}
+    for part in PROGRAM:
+        root = PROJECT if part in FILES else PACKAGES
+        for path in _files(root / part):
+            if root == PROJECT or not path.is_relative_to(INSTALLED):
+                found[str(path.relative_to(root))] = path
+    return found
 
 
 def _own(config: Mapping[str, Any], name: str, here: Path) -> dict[str, Path]:

@@ -19,11 +19,12 @@ from lmmstudy.config_file import ConfigError, listing, read_config
 from lmmstudy.formulas import columns_used, fill_formula, residual_structure, variance_structure
 from lmmstudy.places import problems_of_paths
 from lmmstudy.problems import problems_of
+from lmmstudy.project import PROJECT
 
 __all__ = ["CONFIG", "ConfigError", "load", "plan", "read_schema", "study"]
 
 CONFIG = "config/config.yaml"
-SCHEMA = Path(__file__).resolve().parents[1] / "workflow" / "schemas" / "config.schema.yaml"
+SCHEMA = PROJECT / "workflow" / "schemas" / "config.schema.yaml"
 ROLES = ("subject", "time", "response")
 CLEANING = (
     *("path", "separator", "decimal", "encoding"),

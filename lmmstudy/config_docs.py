@@ -6,10 +6,11 @@ from typing import Any
 
 import yaml
 
-from lmmstudy.config import SCHEMA, read_schema
+from lmmstudy.config import read_schema
 from lmmstudy.files import write_text
+from lmmstudy.project import PROJECT
 
-README = SCHEMA.parents[2] / "config" / "README.md"
+README = PROJECT / "config" / "README.md"
 INTRODUCTION = """\
 # Configuration
 

@@ -16,7 +16,9 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
-PACKAGES = ("lmmcore", "lmmstudy")
+from lmmstudy.project import INSTALLED, PACKAGES
+
+NAMES = ("lmmcore", "lmmstudy")
 # What an installation makes of the sources beside it, other bytes with every compiler.
 BUILT = {".pyc", ".so", ".pyd"}
 
@@ -59,10 +61,16 @@ def closure(
 def _fingerprint(script: Path, root: Path, seen: dict[Path, tuple[list[Path], str]]) -> str:
     files = closure(script, root, seen)
     hashes = {path: seen[path][1] for path in files}
-    for folder in {path.parent for path in files if path.relative_to(root).parts[0] in PACKAGES}:
+    for folder in {path.parent for path in files if _name(path, root).parts[0] in NAMES}:
         hashes |= {path: sha256(path.read_bytes()).hexdigest() for path in _data_files(folder)}
-    listing = sorted(f"{path.relative_to(root).as_posix()} {value}\n" for path, value in hashes.items())
+    listing = sorted(f"{_name(path, root).as_posix()} {value}\n" for path, value in hashes.items())
     return sha256("".join(listing).encode()).hexdigest()
+
+
+def _name(path: Path, root: Path) -> Path:
+    """The file's place in the project: an installation has the workflow inside lmmstudy."""
+    inside = root / INSTALLED.relative_to(PACKAGES)
+    return path.relative_to(inside if path.is_relative_to(inside) else root)
 
 
 def normalised(tree: ast.Module) -> bytes:
@@ -94,7 +102,7 @@ def _imported(tree: ast.Module, path: Path, root: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
-                package = path.relative_to(root).parent.parts
+                package = _name(path, root).parent.parts
                 package = package[: len(package) - node.level + 1]
                 base = ".".join([*package, base] if base else package)
             names.add(base)
@@ -105,11 +113,11 @@ def _imported(tree: ast.Module, path: Path, root: Path) -> set[str]:
 def _files(module: str, importer: Path, root: Path) -> Iterator[Path]:
     """Files that importing `module` executes: the packages on the way, then the module itself."""
     parts = module.split(".")
-    if parts[0] in PACKAGES:
+    if parts[0] in NAMES:
         for depth in range(1, len(parts) + 1):
             place = root.joinpath(*parts[:depth])
             yield from (f for f in (place / "__init__.py", place.with_suffix(".py")) if f.is_file())
-    elif importer.relative_to(root).parts[0] not in PACKAGES:
+    elif _name(importer, root).parts[0] not in NAMES:
         # A script may import a helper that stands beside it.
         beside = importer.with_name(f"{parts[0]}.py")
         if beside.is_file():

@@ -10,9 +10,9 @@ from lmmstudy.config import plan
 from lmmstudy.files import DAMAGED, file_sha256, read_json
 from lmmstudy.fingerprint import fingerprints
 from lmmstudy.places import usable
+from lmmstudy.project import PACKAGES, PROJECT
 from lmmstudy.wording import did_you_mean
 
-PROJECT = Path(__file__).resolve().parents[1]
 ABSENT = "not there"
 
 
@@ -28,7 +28,7 @@ def reasons(config: Mapping[str, Any], dataset: str, results: Path = Path("resul
         raise KeyError(f"there is no dataset {dataset!r}{near} (datasets: {known})")
     jobs = plan(config)[dataset]
     folder = results / dataset
-    code = fingerprints((PROJECT / "workflow" / "scripts").glob("[!b]*.py"), PROJECT)
+    code = fingerprints((PROJECT / "workflow" / "scripts").glob("[!b]*.py"), PACKAGES)
     parts = [("clean", folder / "clean.json", jobs["clean"], code["clean"])]
     for model, design in jobs["fit"].items():
         wanted = {key: design[key] for key in ("dataset", "model", "report")}

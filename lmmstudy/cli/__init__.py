@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 
 from lmmcore.errors import LmmError
-from lmmstudy.cli import archive, check, fit, init, replay, run, verify, why
+from lmmstudy.cli import archive, check, fit, init, replay, run, snakefile, verify, why
 from lmmstudy.config_file import ConfigError
 
-COMMANDS = (check, init, fit, run, why, verify, replay, archive)
+COMMANDS = (check, init, fit, run, why, verify, replay, archive, snakefile)
 
 
 def parser() -> argparse.ArgumentParser:

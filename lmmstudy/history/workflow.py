@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parents[2]
+from lmmstudy.project import PROJECT
+
 HEARTBEAT = 30.0
 """Seconds between two signs of life."""
 

@@ -16,6 +16,7 @@ from lmmstudy.files import file_sha256
 from lmmstudy.fingerprint import fingerprints
 from lmmstudy.outcome import announce
 from lmmstudy.places import usable
+from lmmstudy.project import PACKAGES
 from lmmstudy.problems_formulas import problems_of_formulas
 
 # Read here and not by `configfile:`, which would evaluate templates in it.
@@ -27,7 +28,7 @@ except ConfigError as problems:
 # PLAN holds for each job what it depends on and no more. Rules take it by its keys: `lookup` walks through all of
 # it for every job, which at 1,000 datasets is minutes.
 PLAN = plan(config)
-CODE = fingerprints((ROOT / "workflow" / "scripts").glob("*.py"), ROOT)
+CODE = fingerprints((ROOT / "workflow" / "scripts").glob("*.py"), PACKAGES)
 DATASETS = sorted(config["datasets"])
 if workflow.is_main_process:
     # Such a candidate has no estimate, and everything else goes on.
