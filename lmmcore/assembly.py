@@ -76,7 +76,11 @@ class Assembly:
         units = [len(unit.starts) for unit in rows.units]
         fixed, random, turns = level_rotations(S, ZZ, units, blocks, covariances, len(rows.y))
         coordinates = Coordinates(
-            centred.kept, centred.fixed @ fixed, centred.fixed @ centred.origin, centred.random @ random
+            centred.kept,
+            centred.fixed @ fixed,
+            centred.fixed @ centred.origin,
+            centred.random @ random,
+            centred.null_space,
         )
         return Assembly(rows, covariances, coordinates, columns, turns, raw, residual)
 

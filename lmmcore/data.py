@@ -28,7 +28,8 @@ class Table:
 
     columns : variables and grouping columns by name; a name that is both has its variable here.
     groups : grouping columns as factors. dropped : reason -> rows, each row counted once.
-    kept : positions of the rows used, None if all were. backend : library of the frame read.
+    kept : positions of the rows used, None if all were. backend : library of the frame read; index : that of
+    the rows read, None where a frame has none.
     """
 
     columns: Mapping[str, Column]
@@ -38,6 +39,12 @@ class Table:
     kept: np.ndarray | None
     backend: nw.Implementation
     groups: Mapping[str, Factor] = field(default_factory=dict)
+    index: Any = None
+
+    @property
+    def index_used(self) -> Any:
+        """The index of the rows used."""
+        return self.index if self.index is None or self.kept is None else self.index[self.kept]
 
 
 def read(
@@ -81,16 +88,29 @@ def read(
         }
         groups = {name: kept_rows(factor, kept) for name, factor in groups.items()}
     n = len(frame) if kept is None else len(kept)
-    return Table({**groups, **raw}, n, len(frame), dropped, kept, frame.implementation, groups)
+    index = nw.maybe_get_index(frame)
+    return Table({**groups, **raw}, n, len(frame), dropped, kept, frame.implementation, groups, index)
 
 
-def to_frame(columns: Mapping[str, Any], backend: nw.Implementation) -> Any:
-    """A native frame of the library that the data came in."""
+def positive_weights(table: Table, name: str) -> np.ndarray:
+    """Prior weights : (n,) of the rows of a table; DataError unless they are positive numbers."""
+    weights = table.columns[name]
+    if isinstance(weights, Factor) or weights.min(initial=1.0) <= 0:
+        raise DataError(f"The prior weights {name!r} of the rows must be positive numbers.")
+    return weights
+
+
+def to_frame(columns: Mapping[str, Any], backend: nw.Implementation, index: Any = None) -> Any:
+    """A native frame of the library that the data came in; index : of its rows, where the library has one."""
     plain = {
         name: values.tolist() if isinstance(values, np.ndarray) and values.dtype.kind in "OU" else values
         for name, values in columns.items()
     }
-    return nw.from_dict(plain, backend=backend).to_native()  # type: ignore[arg-type]
+    frame = nw.from_dict(plain, backend=backend)  # type: ignore[arg-type]
+    native: Any = frame.to_native()
+    if index is not None:
+        native.index = index
+    return native
 
 
 def _open(source: Any, names: list[str], grouping: set[str]) -> tuple[nw.DataFrame[Any], set[str]]:

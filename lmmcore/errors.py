@@ -18,3 +18,7 @@ class DataError(LmmError):
 
 class FitError(LmmError):
     """The model cannot be estimated from these data."""
+
+
+class ArgumentError(LmmError, ValueError):
+    """An argument is none of the values that are allowed."""

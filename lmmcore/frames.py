@@ -144,4 +144,4 @@ def augment(fit: Fit) -> Any:
         "residual_normalized": normalized,
     }
     columns |= {name: model.rows.unsorted(values) for name, values in made.items()}
-    return to_frame(columns, model.table.backend)
+    return to_frame(columns, model.table.backend, model.table.index_used)

@@ -10,10 +10,11 @@ from lmmcore.errors import DataError
 from lmmcore.solution import Solution
 
 
-def new_rows(solution: Solution, table: Table) -> NewRows:
+def new_rows(solution: Solution, table: Table, fitted: np.ndarray) -> NewRows:
     """Times of the rows (row numbers for a structure without a time) and what their variance depends on.
 
-    Raises DataError for times that the structure cannot use.
+    fitted : (n,) fitted values of the rows, offset included, for a variance that depends on them. Raises
+    DataError for times that the structure cannot use.
     """
     spec, model = solution.model.spec, solution.model
     times = np.arange(table.n, dtype=float)
@@ -26,8 +27,7 @@ def new_rows(solution: Solution, table: Table) -> NewRows:
     if spec.variance is None:
         return NewRows(times, None)
     if spec.variance.column is None:
-        X = np.array(model.fixed.columns(table))[list(model.coordinates.kept)]
-        return NewRows(times, spec.variance.bind(solution.beta @ X)[1])
+        return NewRows(times, spec.variance.bind(fitted)[1])
     column = table.columns[spec.variance.column]
     if isinstance(column, Factor):  # the levels of the data, not only those of these rows
         levels = model.levels[spec.variance.column]

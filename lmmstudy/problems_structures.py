@@ -20,9 +20,7 @@ MEANING = {
 }
 
 
-def check_structures(
-    where: str, residual: Mapping[str, Any], variance: Mapping[str, Any]
-) -> Iterator[str]:
+def check_structures(where: str, residual: Mapping[str, Any], variance: Mapping[str, Any]) -> Iterator[str]:
     """Problems of the parts `residual` and `variance` of the model at `where`."""
     kind = residual.get("type")
     if residual.get("nugget") is True and isinstance(kind, str) and kind not in WITH_NUGGET:

@@ -121,9 +121,7 @@ def _tests(
     parquet: str, competing: Mapping[str, Mapping[str, Any]], categories: Mapping[str, list[Any]]
 ) -> list[dict[str, Any]]:
     """Likelihood-ratio tests of every nested pair. The fits are made again: that costs milliseconds."""
-    fits = {
-        name: fit_table(parquet, candidate, "ML", categories) for name, candidate in competing.items()
-    }
+    fits = {name: fit_table(parquet, candidate, "ML", categories) for name, candidate in competing.items()}
     return list(lmm.compare(fits).tests)
 
 

@@ -68,7 +68,9 @@ class Influence:
         }
         names = [f"dfbetas_{term}" for term in self.solution.model.terms]
         columns |= dict(zip(names, self.dfbetas.T, strict=True))
-        return to_frame(columns, self.solution.model.table.backend)
+        table = self.solution.model.table
+        rows = None if self.solution.model.groups else table.index_used  # without a factor a row is a unit
+        return to_frame(columns, table.backend, rows)
 
 
 def influence(solution: Solution) -> Influence:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
+from lmmcore.arguments import number, numbers
 from lmmcore.data import to_frame
+from lmmcore.errors import ArgumentError, FitError
 from lmmcore.inference.wald import DfMethod, Estimates, JointTest, joint_test, linear_estimates
+from lmmcore.inference.words import listed
+from lmmcore.model import Model
 from lmmcore.solution import Solution
 
 Contrast = Mapping[str, float] | Sequence[float] | np.ndarray
@@ -24,8 +29,10 @@ def contrast(
     """Frame of one row. L : one contrast, {term: weight} or (p,), gives a t test of L'beta = rhs with columns
     hypothesis, estimate, std_error, statistic, df, p_value, conf_low, conf_high; several, as a list of
     mappings or (k, p), give their joint F test with columns hypothesis, statistic, num_df, den_df, p_value.
+    A mapping may name terms that were left out as well, where columns of the design depend on each other.
 
-    Raises ValueError for unknown terms, a wrong shape or an empty hypothesis.
+    Raises ArgumentError for unknown terms, a wrong shape or an empty hypothesis, FitError for a hypothesis
+    that the data do not determine (lmmcore.likelihood.null_space).
     """
     return tested(
         solution,
@@ -46,41 +53,63 @@ def tested(
     joint: Callable[[np.ndarray, np.ndarray], JointTest],
 ) -> Any:
     """The frame of `contrast` by a given kind of inference: estimates(L : (k, p)), joint(L, rhs : (k,))."""
-    terms = solution.model.terms
-    single = isinstance(L, Mapping) or not isinstance(L[0], Mapping | Sequence | np.ndarray)
-    matrix = np.array([_weights(row, terms) for row in ([L] if single else L)])
-    values = np.broadcast_to(np.asarray(rhs, dtype=float), len(matrix))
-    if not matrix.any():
-        raise ValueError("Every weight of the contrast is 0, so that there is nothing to test.")
-    words = " and ".join(equation(*pair, terms) for pair in zip(matrix, values, strict=True))
+    model = solution.model
+    single = isinstance(L, Mapping) or not (len(L) and isinstance(L[0], Mapping | Sequence | np.ndarray))
+    whole = np.array([_weights(row, model) for row in ([L] if single else L)])
+    values = _right_sides(rhs, len(whole))
+    if not whole.any():
+        raise ArgumentError("Every weight of the contrast is 0, so that there is nothing to test.")
+    equations = [equation(*pair, model.fixed.names) for pair in zip(whole, values, strict=True)]
+    for text, determined in zip(equations, model.coordinates.null_space.determines(whole), strict=True):
+        if not determined:
+            raise FitError(
+                f"The data do not determine whether {text}: {listed(model.dropped)} "
+                f"{'were' if len(model.dropped) > 1 else 'was'} left out, as earlier fixed effects make up "
+                "the same columns, so that only combinations of them are known; test such a combination, or "
+                "leave terms out of the formula."
+            )
+    matrix, words = whole[:, model.coordinates.kept], " and ".join(equations)
     columns: dict[str, Any] = {"hypothesis": [words]}
     if not single:
         test = joint(matrix, values)
         shown = {"statistic": test.statistic, "num_df": test.num_df, "den_df": test.den_df}
         columns |= {name: [value] for name, value in shown.items()} | {"p_value": [test.p_value]}
-        return to_frame(columns, solution.model.table.backend)
+        return to_frame(columns, model.table.backend)
     found = estimates(matrix)
     statistic, p_value = found.statistics(values)
     low, high = found.interval(conf_level)
     columns |= {"estimate": found.estimate, "std_error": found.se, "statistic": statistic, "df": found.df}
     columns |= {"p_value": p_value, "conf_low": low, "conf_high": high}
-    return to_frame(columns, solution.model.table.backend)
+    return to_frame(columns, model.table.backend)
 
 
-def _weights(row: Any, terms: Sequence[str]) -> np.ndarray:
-    """(p,) weights of the terms."""
+def _weights(row: Any, model: Model) -> np.ndarray:
+    """(P,) weights of all columns of the design."""
+    names, terms = model.fixed.names, model.terms
     if isinstance(row, Mapping):
-        unknown = [name for name in row if name not in terms]
-        if unknown:
-            raise ValueError(f"The fit has no term {unknown[0]!r}; its terms are {', '.join(terms)}.")
-        return np.array([float(row.get(term, 0.0)) for term in terms])
-    weights = np.asarray(row, dtype=float)
+        for name in row:
+            if name not in names:
+                near = get_close_matches(str(name), names, 1)
+                hint = f"did you mean {near[0]!r}?" if near else f"its terms are {', '.join(terms)}."
+                raise ArgumentError(f"The fit has no term {name!r}; {hint}")
+        return np.array([number(row.get(name, 0.0), f"The weight of {name}") for name in names])
+    weights = numbers(row, "The weights of a contrast")
     if weights.shape != (len(terms),):
-        raise ValueError(
+        raise ArgumentError(
             f"A contrast needs {len(terms)} weights, one for each of {', '.join(terms)}, but this one has "
             f"the shape {weights.shape}."
         )
-    return weights
+    result = np.zeros(len(names))
+    result[list(model.coordinates.kept)] = weights
+    return result
+
+
+def _right_sides(rhs: Any, k: int) -> np.ndarray:
+    """(k,) values of the hypotheses."""
+    values = numbers(rhs, "rhs")
+    if values.shape not in ((), (1,), (k,)):
+        raise ArgumentError(f"rhs has the shape {values.shape}, but must be one number, or {k}.")
+    return np.broadcast_to(values, k)
 
 
 def equation(row: np.ndarray, value: float, terms: Sequence[str]) -> str:

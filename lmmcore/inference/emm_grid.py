@@ -11,7 +11,7 @@ import numpy as np
 from lmmcore.data import to_frame
 from lmmcore.inference.comparisons import Comparisons, compared, weights_of
 from lmmcore.inference.multiplicity import Adjust
-from lmmcore.inference.reference_grid import Level, estimable
+from lmmcore.inference.reference_grid import Level
 from lmmcore.inference.wald import DfMethod, Estimates, linear_estimates
 from lmmcore.inference.words import listed
 from lmmcore.solution import Solution
@@ -23,7 +23,8 @@ class EmmGrid:
 
     cells : {variable: its value in each cell}; by : the variables that divide comparisons.
     functions : (m, columns of the whole design) and offsets : (m,), so that a mean is functions @ beta +
-    offset; found : their estimates, nan where the data do not determine them.
+    offset; size : magnitude of the terms that functions were summed from; found : estimates of the means,
+    nan where the data do not determine them.
     sentence : what was estimated, averaged and held.
     """
 
@@ -31,6 +32,7 @@ class EmmGrid:
     cells: Mapping[str, list[Level]]
     by: tuple[str, ...]
     functions: np.ndarray
+    size: np.ndarray
     offsets: np.ndarray
     df: DfMethod
     found: Estimates
@@ -86,8 +88,7 @@ class EmmGrid:
             means = int(np.isfinite(self.found.estimate[members]).sum())
             families.append((slice(start, len(weights)), means))
         C = np.array(weights).reshape(-1, len(self.offsets))
-        size = np.abs(C) @ np.abs(self.functions)
-        found = estimates(self.solution, C @ self.functions, size, C @ self.offsets, self.df)
+        found = estimates(self.solution, C @ self.functions, np.abs(C) @ self.size, C @ self.offsets, self.df)
         backend = self.solution.model.table.backend
         return compared(labels, found, families, adjust, self.conf_level, backend)
 
@@ -126,7 +127,8 @@ def estimates(
 
     size : magnitude of what the functions were summed from.
     """
-    L, determined = estimable(solution.model, functions, size)
+    coordinates = solution.model.coordinates
+    L, determined = functions[:, coordinates.kept], coordinates.null_space.determines(functions, size)
     found = linear_estimates(solution, L[determined], df)
     estimate, se, degrees = (np.full(len(L), np.nan) for _ in range(3))
     vcov = np.full((len(L), len(L)), np.nan)

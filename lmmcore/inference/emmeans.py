@@ -38,7 +38,9 @@ def emmeans(
     by_names = names_of(by)
     grid = reference_grid(solution.model, [*by_names, *names_of(specs)], at)
     what = f"Means of {solution.model.spec.formula.response}"
-    return _estimated(solution, grid, by_names, grid.means(grid.rows()), grid.offsets(), df, conf_level, what)
+    rows = grid.rows()
+    functions, size = grid.means(rows), grid.means(np.abs(rows))
+    return _estimated(solution, grid, by_names, functions, size, grid.offsets(), df, conf_level, what)
 
 
 def slopes(
@@ -67,13 +69,14 @@ def slopes(
     centre = np.where((here < low) | (here > high), here, np.clip(here, low + step, high - step))
     u = (here - centre) / step
     rows = grid.rows()
-    derivative = np.zeros_like(rows)
+    derivative, size = np.zeros_like(rows), np.zeros_like(rows)
     for shift, weight in ((-1, u - 0.5), (0, -2 * u), (1, u + 0.5)):
         change = grid.moved(covariate, centre + shift * step).rows() - rows
         derivative += (weight / step)[:, None] * change
+        size += np.abs(weight / step)[:, None] * np.abs(change)
     what = f"Slopes of {model.spec.formula.response} over {covariate}"
-    functions = grid.means(derivative)
-    return _estimated(solution, grid, by_names, functions, np.zeros(len(functions)), df, conf_level, what)
+    functions, no_offset = grid.means(derivative), np.zeros(grid.size)
+    return _estimated(solution, grid, by_names, functions, grid.means(size), no_offset, df, conf_level, what)
 
 
 def _estimated(
@@ -81,13 +84,14 @@ def _estimated(
     grid: Grid,
     by: tuple[str, ...],
     functions: np.ndarray,
+    size: np.ndarray,
     offsets: np.ndarray,
     df: DfMethod,
     conf_level: float,
     what: str,
 ) -> EmmGrid:
     """The functions of the cells, estimated and described."""
-    found = estimates(solution, functions, np.abs(functions), offsets, df)
+    found = estimates(solution, functions, size, offsets, df)
     low, high = found.interval(conf_level)
     sentence = ", ".join([part for part in (what, grid.sentence()) if part]) + "."
     missing = np.flatnonzero(np.isnan(found.estimate)).tolist()
@@ -101,4 +105,6 @@ def _estimated(
             f" Missing for {named}{more}: the data do not determine it, as combinations of levels without "
             "rows enter it, or covariates apart that go together in the data."
         )
-    return EmmGrid(solution, grid.cells, by, functions, offsets, df, found, low, high, conf_level, sentence)
+    return EmmGrid(
+        solution, grid.cells, by, functions, size, offsets, df, found, low, high, conf_level, sentence
+    )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lmmcore.data import Table, read, to_frame
+from lmmcore.data import Table, positive_weights, read, to_frame
 from lmmcore.errors import DataError
 from lmmcore.grouping import combined
 from lmmcore.new_rows import new_rows
@@ -78,7 +78,7 @@ def residual_covariance(solution: Solution, table: Table) -> np.ndarray:
     R = np.eye(table.n)
     if structure is not None:
         z = solution.optimum.evaluation.theta[solution.optimum.objective.residual]
-        new = new_rows(solution, table)
+        new = new_rows(solution, table, _mean(solution, table))
         same = _same(solution, table, len(model.groups) - 1) if model.groups else R.astype(bool)
         twice = np.triu(same & (new.times[:, None] == new.times), 1)
         if model.spec.residual is not None and model.spec.residual.time is not None and twice.any():
@@ -87,11 +87,19 @@ def residual_covariance(solution: Solution, table: Table) -> np.ndarray:
         matrices = structure.written_out.matrices(z, structure.new_marks(new)[None])
         R = np.where(same, matrices.value[0], 0.0)
     if model.spec.weights is not None:
-        weights = table.columns[model.spec.weights]
-        if not isinstance(weights, np.ndarray) or weights.min() <= 0:
-            raise DataError(f"The prior weights {model.spec.weights!r} of the rows must be positive numbers.")
+        weights = positive_weights(table, model.spec.weights)
         R = R / np.sqrt(np.outer(weights, weights))
     return solution.sigma2 * R
+
+
+def _mean(solution: Solution, table: Table) -> np.ndarray:
+    """Population mean : (n,) of the rows, where a variance depends on fitted values; missing otherwise."""
+    model, spec = solution.model, solution.model.spec
+    if spec.variance is None or spec.variance.column is not None:
+        return np.full(table.n, np.nan)
+    X = np.array(model.fixed.columns(table))[list(model.coordinates.kept)]
+    mean = solution.beta @ X
+    return mean if spec.offset is None else mean + table.columns[spec.offset]
 
 
 def needed_variables(solution: Solution, constant_residual: bool = False) -> list[str]:
@@ -103,7 +111,8 @@ def needed_variables(solution: Solution, constant_residual: bool = False) -> lis
     if spec.residual is not None and spec.residual.time is not None:
         names.add(spec.residual.time)
     if spec.variance is not None:
-        names |= set(model.fixed.variables) if spec.variance.column is None else {spec.variance.column}
+        column, offset = spec.variance.column, spec.offset
+        names |= {column} if column else {*model.fixed.variables, *([offset] if offset else [])}
     return sorted(names | ({spec.weights} if spec.weights is not None else set()))
 
 

@@ -20,9 +20,6 @@ from lmmcore.formula.levels import level_text
 from lmmcore.inference.words import listed
 from lmmcore.model import Model
 
-# Part of a function of beta that may lie outside the row space of X by rounding.
-OUTSIDE = 1e-7
-
 Level = str | float
 At = Mapping[str, Level | Sequence[Level]]
 
@@ -149,22 +146,3 @@ def _values(model: Model, name: str, given: Level | Sequence[Level] | None) -> l
 def is_category(model: Model, name: str) -> bool:
     """Whether the formula uses the levels of a column, as it is text or stands in C()."""
     return any(variables(factor) == (name,) for factor in model.fixed.levels)
-
-
-def estimable(model: Model, functions: np.ndarray, magnitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """L : (m, p) in the columns estimated, and (m,) whether the data determine each function.
-
-    functions : (m, all columns of the design); magnitude : of the terms that they were summed from, the same
-    shape. A function is estimable if it gives each column that was dropped the weight that the column has as
-    a combination of the others; a combination of levels without rows is a column of zeros.
-    """
-    kept = list(model.coordinates.kept)
-    gone = [index for index in range(functions.shape[1]) if index not in set(kept)]
-    L = functions[:, kept]
-    if not gone:
-        return L, np.ones(len(L), dtype=bool)
-    X = np.column_stack(model.fixed.columns(model.table))
-    lengths = np.linalg.norm(X[:, kept], axis=0)
-    makeup = np.linalg.lstsq(X[:, kept] / lengths, X[:, gone], rcond=None)[0] / lengths[:, None]
-    size = magnitude[:, gone] + magnitude[:, kept] @ np.abs(makeup)
-    return L, np.all(np.abs(functions[:, gone] - L @ makeup) <= OUTSIDE * size, axis=1)

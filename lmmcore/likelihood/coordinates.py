@@ -20,6 +20,7 @@ import numpy as np
 
 from lmmcore.covariance.random import Block
 from lmmcore.errors import DataError, FitError
+from lmmcore.likelihood.null_space import NullSpace, null_space
 from lmmcore.moments.gram import gram
 from lmmcore.moments.products import inner, is_one, residuals
 
@@ -39,12 +40,14 @@ class Coordinates:
     fixed : (p, p); beta = origin + fixed @ beta_internal.
     origin : (p,).
     random : (q, q); b = random @ b_internal.
+    null_space : of all columns of X, which says what functions of beta the data determine.
     """
 
     kept: tuple[int, ...]
     fixed: np.ndarray
     origin: np.ndarray
     random: np.ndarray
+    null_space: NullSpace
 
     @property
     def log_det_fixed(self) -> float:
@@ -56,7 +59,7 @@ class Coordinates:
 class Centred:
     """Columns of X, Z and y after centring: X_centred = X @ fixed, Z_centred = Z @ random.
 
-    y = X_centred @ origin + y_residual; total : y'y.
+    y = X_centred @ origin + y_residual; total : y'y; null_space : of all columns of X.
     """
 
     X: list[np.ndarray]
@@ -67,6 +70,7 @@ class Centred:
     origin: np.ndarray
     random: np.ndarray
     total: float
+    null_space: NullSpace
 
     def scaled(self, by: np.ndarray) -> Centred:
         """The columns with each row multiplied by (n,); a column that occurs twice stays one object."""
@@ -112,6 +116,10 @@ def centre(
     if constant is not None and np.any(constant[[i for i in range(len(X)) if i not in kept]]):
         raise DataError("The fixed effects are linearly dependent in a way that leaves no constant column.")
     columns = [columns[index] for index in kept]
+    null = NullSpace.empty(len(X))
+    if len(kept) < len(X):
+        lengths = np.array([np.sqrt(inner(column, column) / len(y)) for column in X])
+        null = null_space(fixed, products[:-1, :-1], kept, lengths)
     fixed = fixed[kept][:, kept]
     origin = np.linalg.solve(products[kept][:, kept], products[kept, -1]) if columns else np.empty(0)
     left = residuals(y, origin, columns)
@@ -124,7 +132,7 @@ def centre(
                 z_columns[index], mean = shift(Z[index])
                 random[ones[0], index] -= mean
     total = float(products[-1, -1])
-    return Centred(columns, z_columns, left, tuple(kept), fixed, origin, random, total)
+    return Centred(columns, z_columns, left, tuple(kept), fixed, origin, random, total, null)
 
 
 def _constant(X: Sequence[np.ndarray]) -> np.ndarray | None:
@@ -142,9 +150,7 @@ def _constant(X: Sequence[np.ndarray]) -> np.ndarray | None:
     return weights if indicators and total.min(initial=1.0) == 1 else None
 
 
-def _separate(
-    columns: list[np.ndarray], y: np.ndarray, fixed: np.ndarray, products: np.ndarray
-) -> list[int]:
+def _separate(columns: list[np.ndarray], y: np.ndarray, fixed: np.ndarray, products: np.ndarray) -> list[int]:
     """Indices of columns that are not combinations of earlier ones.
 
     products : inner products of columns and y. A column that almost is one (arm:time where time is a

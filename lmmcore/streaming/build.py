@@ -23,7 +23,7 @@ from lmmcore.moments.subjects import SortedRows, Subjects, blockwise, turned
 from lmmcore.streaming.accumulate import Accumulated, Columns, Level, accumulate
 from lmmcore.streaming.choice import group_columns
 from lmmcore.streaming.rows import Absent, Runs
-from lmmcore.streaming.shift import Shift, settle
+from lmmcore.streaming.shift import Shift, null_space_of, settle
 from lmmcore.streaming.source import open_source
 from lmmcore.streaming.sums import changes
 
@@ -73,7 +73,13 @@ def build_streamed(spec: Specification, path: Path) -> Model:
         blocks,
         covariances,
         rows,
-        Coordinates(settled.kept, shifted @ fixed_turn, shifted @ settled.origin, shift.random @ random_turn),
+        Coordinates(
+            settled.kept,
+            shifted @ fixed_turn,
+            shifted @ settled.origin,
+            shift.random @ random_turn,
+            null_space_of(levels[0].cells.S[:-1, :-1, 0], shift.fixed, settled.kept, n),
+        ),
         None,
         [],
         None,

@@ -15,6 +15,7 @@ import numpy as np
 
 from lmmcore.errors import DataError
 from lmmcore.likelihood.coordinates import centre
+from lmmcore.likelihood.null_space import NullSpace, null_space
 from lmmcore.moments.products import is_one, residuals
 
 # Share of a column's square outside the columns before it that sums of products can tell from none.
@@ -109,3 +110,10 @@ def settle(S: np.ndarray, shift: Shift) -> Settled:
     turn[kept, -1], turn[p, -1] = -more, 1
     left = float(turn[:, -1] @ S @ turn[:, -1])
     return Settled(tuple(kept), origin, turn, left + float(origin @ inside @ origin))
+
+
+def null_space_of(products: np.ndarray, fixed: np.ndarray, kept: Sequence[int], n: int) -> NullSpace:
+    """Of all columns of X. products : (p, p) of the shifted columns X @ fixed; n : rows."""
+    back = np.linalg.inv(fixed)
+    lengths = np.sqrt(np.maximum(np.einsum("ji,jk,ki->i", back, products, back), 0) / n)
+    return null_space(fixed, products, kept, lengths)

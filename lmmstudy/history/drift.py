@@ -79,9 +79,7 @@ class Change:
 def move_of(told: Mapping[str, Any]) -> Move:
     """The move that a line of the ledger tells of."""
     size = math.inf if told["size"] is None else told["size"]
-    return Move(
-        told["name"], tuple(told["old"]), tuple(told["new"]), size, told["unit"] == "standard errors"
-    )
+    return Move(told["name"], tuple(told["old"]), tuple(told["new"]), size, told["unit"] == "standard errors")
 
 
 def compare(dataset: str, old: Snapshot | None, new: Snapshot, tolerance: float) -> Change:

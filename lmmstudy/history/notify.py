@@ -36,9 +36,7 @@ def notify(before: dict[str, Any] | None, now: dict[str, Any]) -> None:
 def _call(command: list[str], text: bytes, code: str) -> None:
     """Run the command; when it takes too long it is killed, with all that it started."""
     environment = os.environ | {"LMM_EXIT": code}
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, env=environment, start_new_session=True
-    ) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, start_new_session=True) as process:
         try:
             process.communicate(text, timeout=PATIENCE)
         except subprocess.TimeoutExpired:

@@ -13,9 +13,7 @@ TABLES: dict[str, tuple[str, ...]] = {
         *("residual_pearson", "residual_normalized"),
     ),
     "attrition": ("time", "group", "subjects", "mean", "sd", "min", "max"),
-    "fixed": (
-        *("term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high"),
-    ),
+    "fixed": (*("term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high"),),
     "terms": ("term", "num_df", "den_df", "statistic", "p_value", "hypothesis"),
     "random": ("group", "term1", "term2", "covariance", "sd", "correlation"),
     "covariance": ("group", "term", "estimate", "low", "high", "method", "note"),

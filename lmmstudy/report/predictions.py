@@ -41,9 +41,12 @@ def bands(fit: Any, frame: Any, design: Mapping[str, Any], used: Rows, conf_leve
             at = _some(np.unique(used.time[[g == group for g in used.group]]))
             new = new_rows(frame, base, design, group, at)
             tables = {name: _predict(fit, new, "population", name, conf_level) for name in INTERVALS}
-            limits = {name: (t["conf_low"], t["conf_high"]) for name, t in tables.items()}
+            mean = tables["mean"]["prediction"]
+            known = np.isfinite(mean)  # the data may not determine all of them
+            limits = {name: (t["conf_low"][known], t["conf_high"][known]) for name, t in tables.items()}
             weak = np.any([t["df"] <= LEAST for name, t in tables.items() if name != "mean"], axis=0)
-            found.append(Band(group, at, tables["mean"]["prediction"], limits, weak))
+            if known.any():
+                found.append(Band(group, at[known], mean[known], limits, weak[known]))
     except LmmError:
         return ()
     return tuple(found)

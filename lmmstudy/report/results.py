@@ -85,7 +85,7 @@ def _curves(
     fit: Any, frame: Any, design: Mapping[str, Any], used: Rows, conf_level: float
 ) -> tuple[tuple[Curve, ...], tuple[tuple[str, str], ...]]:
     """Predicted means of each group over its own span of time, other covariates held at their mean or
-    commonest level."""
+    commonest level; without those that the data do not determine."""
     base, held = reference(frame, design)
     curves = []
     for group in used.groups:
@@ -94,7 +94,9 @@ def _curves(
         new = new_rows(frame, base, design, group, at)
         table = fit.predict(new, level="population", interval="mean", conf_level=conf_level)
         mean, low, high = (numbers(table, name) for name in ("prediction", "conf_low", "conf_high"))
-        curves.append(Curve(group, at, mean, low, high))
+        known = np.isfinite(mean)
+        if known.any():
+            curves.append(Curve(group, at[known], mean[known], low[known], high[known]))
     return tuple(curves), held
 
 

@@ -51,9 +51,7 @@ def test_same_deviance_and_derivatives(formula, residual, variance, method):
     assert model.grid is not None
     reml = method == "REML"
     ordinary = Objective(model.covariances[0], model.moments, model.n, reml)
-    grid = GridObjective(
-        model.covariances[0], model.grid, model.n, reml, lambda: model.moments
-    )
+    grid = GridObjective(model.covariances[0], model.grid, model.n, reml, lambda: model.moments)
     size = grid.split + len(model.structure.independence)
     rng = np.random.default_rng(5)
     for _ in range(3):
@@ -85,9 +83,7 @@ def _with_v(formula, residual, method, frame, variance):
 
 def test_a_singular_covariance_is_no_value():
     model = bound("y ~ t", lmm.Exponential("t", subject="id"), "ML", panel())
-    grid = GridObjective(
-        model.covariances[0], model.grid, model.n, False, lambda: model.moments
-    )
+    grid = GridObjective(model.covariances[0], model.grid, model.n, False, lambda: model.moments)
     assert grid.value(np.array([90.0])) is None
 
 

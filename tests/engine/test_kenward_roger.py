@@ -30,6 +30,9 @@ MODELS = [
     ("y ~ t + x", {"variance": lmm.ByGroup("c")}),
     ("y ~ t + (1 | b_id)", {"variance": lmm.Power("x"), "weights": "w"}),
     ("y ~ t + x", {"residual": lmm.AR1("t", subject="b_id"), "variance": lmm.ByGroup("c")}),
+    ("y ~ t + (1 | b_id)", {"residual": lmm.AR1("t"), "weights": "w"}),
+    ("y ~ t", {"residual": lmm.Exponential("t", nugget=True, subject="b_id"), "weights": "w"}),
+    ("y ~ t", {"residual": lmm.CAR1("t", subject="b_id"), "variance": lmm.Power("x"), "weights": "w"}),
     ("y ~ t", {"residual": lmm.Toeplitz("t", subject="id")}),
     ("y ~ t + x", {"residual": lmm.Unstructured("t", subject="id")}),
 ]

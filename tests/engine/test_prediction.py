@@ -171,3 +171,46 @@ def test_intervals_for_a_new_subject_keep_their_level_near_a_variance_of_zero():
             ends = np.array([row["conf_low"], row["conf_high"]]) / np.sqrt(variance)
             inside.append(norm.cdf(ends[1]) - norm.cdf(ends[0]))
         assert np.mean(inside) > 0.93
+
+
+def test_unknown_subjects_are_marked():
+    """A label with a blank in front is another label; a known school does not make an unknown pupil known."""
+    fit = lmm.fit("y ~ t + (1 | id)", panel())
+    new = pl.DataFrame({"id": ["s00", " s00", "S00", None], "t": [3.0, 3.0, 3.0, 3.0]})
+    found = fit.predict(new, level="subject")
+    assert found["known_subject"].to_list() == [True, False, False, None]
+    assert "known_subject" not in fit.predict(new).columns
+    nested = panel().with_columns(school=pl.col("id").str.slice(0, 2), pupil=pl.col("id").str.slice(2))
+    fit = lmm.fit("y ~ t + (1 | school / pupil)", nested)
+    new = pl.DataFrame({"school": ["s0", "s0", "s9"], "pupil": ["1", "99", "1"], "t": [1.0, 1.0, 1.0]})
+    assert fit.predict(new, level="subject")["known_subject"].to_list() == [True, False, False]
+
+
+@pytest.mark.parametrize("index", ["shuffled", "text", "pairs"])
+def test_frames_of_rows_keep_the_index_of_pandas(index):
+    """predict: of every row given; augment and influence without a factor: of the rows used."""
+    import pandas as pd
+
+    frame = panel().to_pandas().sample(frac=1, random_state=3)
+    frame = frame[frame.t != 2].assign(y=lambda rows: rows.y.where(rows.index % 7 > 0))
+    if index == "text":
+        frame.index = [f"row {number}" for number in frame.index]
+    if index == "pairs":
+        frame = frame.set_index(["id", "t"], drop=False).rename_axis(["of", "at"])
+    fit = lmm.fit("y ~ t + (1 | id)", frame)
+    for level, interval in (("population", "mean"), ("subject", None), ("subject", "observation")):
+        found = fit.predict(frame, level=level, interval=interval)
+        assert found.index.equals(frame.index)
+    frame["p"] = fit.predict(frame, level="subject")["prediction"]
+    by_hand = fit.predict(pl.from_pandas(frame[["id", "t", "y"]].reset_index(drop=True)), level="subject")
+    assert frame["p"].to_numpy() == pytest.approx(by_hand["prediction"].to_numpy())
+    used = frame[frame.y.notna()]
+    augmented = fit.augment()
+    assert augmented.index.equals(used.index) and 0 < len(used) < len(frame)
+    assert augmented["fitted"].to_numpy() == pytest.approx(used["p"].to_numpy())
+    assert augmented["y"].to_list() == used["y"].to_list()
+    rows = lmm.fit("y ~ t", frame.head(30)).diagnostics.influence().frame()
+    assert isinstance(rows, pd.DataFrame) and rows.index.equals(used.index[: len(rows)])
+    # Rows of one library, a fit of another.
+    assert fit.predict(panel(), level="subject").columns[0] == "prediction"
+    assert lmm.fit("y ~ t + (1 | id)", panel()).predict(frame).index.equals(frame.index)

@@ -65,4 +65,3 @@ def leave_nobody() -> None:
     for head in HEADS:
         head.kill()
         head.wait()
-

@@ -67,7 +67,7 @@ def test_semivariances_lie_in_their_band():
     mark = points(paths(chart, "c1", "mark")[1])
     area = points(paths(chart, "band")[0])
     line = points(paths(chart, "c0", "line")[1])
-    unit = (line[0, 1] - area[:, 1].min())  # from 5 to 6
+    unit = line[0, 1] - area[:, 1].min()  # from 5 to 6
     np.testing.assert_allclose(mark[:, 1] - line[:, 1], unit, atol=0.2)  # 4 is as far below
     assert area[:, 1].max() - line[0, 1] == pytest.approx(2 * unit, abs=0.2)
 

@@ -244,8 +244,12 @@ def test_the_residual_variance_says_which_rows_have_it(changed, name):
 def test_parameters_by_themselves_in_a_table():
     page = tables(Page(shown(model("exponential", {"range": 5.25, "nugget": 0.25}, nugget=True))))
     assert page["Parameters of the residuals (REML)"] == [
-        ["range", "5.250", "–", "distance in week at which the correlation has fallen to 0.368 of what it is "
-         "nearby"],
+        [
+            "range",
+            "5.250",
+            "–",
+            "distance in week at which the correlation has fallen to 0.368 of what it is nearby",
+        ],
         ["nugget", "0.2500", "–", "share of the residual variance that is measurement error"],
     ]
     power = {"type": "power", "of": "fitted"}
