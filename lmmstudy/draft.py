@@ -2,32 +2,15 @@
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
-
-from lmmstudy.clean_bytes import decoded, read_bytes, unpacked
-from lmmstudy.clean_read import kind_of, parquet_table, text_table
+from lmmstudy.as_written import open_file
 from lmmstudy.draft_columns import Column, describe, guess_roles, wide_columns
 from lmmstudy.wording import quoted
 
-SEPARATORS = (",", ";", "\t", "|")
-
-
-@dataclass(frozen=True)
-class Source:
-    """How the file is written, and its table."""
-
-    kind: str
-    encoding: str | None
-    separator: str | None
-    frame: pl.DataFrame
-
-
 def draft(path: str) -> str:
     """The stanza as YAML, to be put under `datasets:`. Raises `Unusable` for a file that holds no table."""
-    source = _open(Path(path), path)
+    source = open_file(Path(path), path)
     columns = [describe(values) for values in source.frame.get_columns() if values.name]
     roles = guess_roles(source.frame, columns)
     by_name = {column.name: column for column in columns}
@@ -64,42 +47,6 @@ def draft(path: str) -> str:
     lines.append(f"    fixed: {_scalar('time' if wide else _plain_name(roles.get('time')))} # add covariates")
     lines.append("    candidates: [random_intercept, random_slope]")
     return "\n".join(lines) + "\n"
-
-
-def _open(path: Path, name: str) -> Source:
-    content = unpacked(read_bytes(path, name), name)
-    kind = kind_of(path)
-    if kind == "parquet":
-        return Source(kind, None, None, parquet_table(content, name))
-    encoding = _encoding(content)
-    text = decoded(content, encoding, name)
-    separator = _separator(text)
-    return Source(kind, encoding, separator, text_table(text, separator, name))
-
-
-def _encoding(content: bytes) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    for encoding in ("utf-8", "cp1252"):
-        try:
-            content.decode(encoding)
-            return encoding
-        except UnicodeDecodeError:
-            continue
-    return "latin-1"
-
-
-def _separator(text: str) -> str:
-    """The mark that the first lines have in equal number, the most frequent of several."""
-    lines = [line for line in text.split("\n", 50)[:50] if line.strip()]
-    counts = {mark: [line.count(mark) for line in lines] for mark in SEPARATORS}
-
-    def fit(mark: str) -> tuple[float, int]:
-        found = counts[mark]
-        same = sum(count == found[0] for count in found) / len(found) if found and found[0] else 0.0
-        return same, found[0] if found else 0
-
-    return max(SEPARATORS, key=fit)
 
 
 def _listing(columns: list[Column]) -> str:

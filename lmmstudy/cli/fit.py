@@ -7,7 +7,7 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import Any
 
-from lmmstudy.wording import did_you_mean
+from lmmstudy.wording import did_you_mean, one_line
 
 RESIDUALS = (
     *("ar1", "car1", "exponential", "gaussian"),
@@ -19,7 +19,7 @@ VARIANCES = {"by_group": "column", "power": "of"}
 def add(parser: ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("formula", help="in lme4 notation")
-    parser.add_argument("file", help=".csv or .parquet")
+    parser.add_argument("file", help="a text file (.csv, .tsv, ...) or .parquet, as lmm init reads them")
     parser.add_argument("--method", choices=("REML", "ML"), default="REML")
     parser.add_argument(
         "--residual",
@@ -46,11 +46,20 @@ def add(parser: ArgumentParser) -> None:
 def main(given: Namespace) -> int:
     """Fit and print."""
     import lmmcore as lmm
+    from lmmstudy.clean_bytes import Unusable
+    from lmmstudy.fit_table import fit_table
     from lmmstudy.structures import residual_of, variance_of
 
+    try:
+        table, guesses = fit_table(given.file, given.formula, given.residual, given.variance)
+    except Unusable as reason:
+        print(one_line(f"No fit: {reason}."), file=sys.stderr)
+        return 1
+    if guesses:
+        print(guesses, file=sys.stderr)
     fit = lmm.fit(
         given.formula,
-        given.file,
+        table,
         method=given.method,
         residual=residual_of(given.residual),
         variance=variance_of(given.variance),
