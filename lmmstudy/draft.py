@@ -8,6 +8,7 @@ from lmmstudy.as_written import open_file
 from lmmstudy.draft_columns import Column, describe, guess_roles, wide_columns
 from lmmstudy.wording import quoted
 
+
 def draft(path: str) -> str:
     """The stanza as YAML, to be put under `datasets:`. Raises `Unusable` for a file that holds no table."""
     source = open_file(Path(path), path)

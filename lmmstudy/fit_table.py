@@ -57,7 +57,7 @@ def _variable(file: str, text: pl.Series, category: bool, response: bool) -> tup
     if kind.kind == "date" and not category:
         where = listing(text, rows, text.is_not_null())
         raise Unusable(
-            f"column {text.name!r} of {file} holds dates: {where}: store the days since a first one as numbers"
+            f"column {text.name!r} of {file} holds dates: {where}: store days since a first one as numbers"
         )
     strange = text.is_not_null() & numbers.is_null()
     if category or (strange.sum() == text.count() and not response):
@@ -72,8 +72,8 @@ def _variable(file: str, text: pl.Series, category: bool, response: bool) -> tup
     if commas.any() and text.filter(commas).str.contains(THOUSANDS).all():
         where = listing(text, rows, commas)
         raise Unusable(
-            f"the commas in column {text.name!r} of {file} may be decimal marks or separate thousands: {where}: "
-            "remove them, or write points"
+            f"the commas in column {text.name!r} of {file} may be decimal marks or separate thousands: "
+            f"{where}: remove them, or write points"
         )
     return numbers, bool(commas.any())
 
