@@ -119,7 +119,7 @@ def _times(conflicting: pl.DataFrame, key: list[str]) -> str:
 def _first(found: Mapping[str, Any], layout: Layout, most: int = 3) -> str:
     entries = found["conflicting"]
     shown = "; ".join(
-        f"{layout.subject} {e['subject']!r} at {layout.time} {e['time']:g}, rows "
+        f"{layout.subject} {e['subject']!r} at {layout.time} {e['time']:.15g}, rows "
         + ", ".join(str(row) for row in e["rows"])
         for e in entries[:most]
     )

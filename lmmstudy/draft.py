@@ -37,7 +37,7 @@ def draft(path: str) -> str:
         lines.append(f"    {role}: {_scalar(value)} # {why}")
     if wide:
         lines.append("    wide: # one row a subject, one column a time: COLUMN: TIME, please check the times")
-        lines += [f"      {_scalar(column)}: {time:g}" for column, time in wide[1].items()]
+        lines += [f"      {_scalar(column)}: {time:.15g}" for column, time in wide[1].items()]
     elif (time := by_name.get(roles.get("time", ""))) and time.kind == "date":
         lines.append("    time_unit: days # the dates become days since the subject's first one")
     elif roles.get("time") is None:
