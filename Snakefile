@@ -44,3 +44,4 @@ onsuccess:
 
 onerror:
     print("Some jobs failed. Each has its own file under logs/.", file=sys.stderr)
+    unfinished_index(DATASETS, bool(SHARED))

@@ -24,7 +24,7 @@ from lmmcore.formula.parse import Formula, parse
 from lmmcore.frames import coefficients
 from lmmcore.inference.wald import Estimates
 from lmmcore.likelihood.coordinates import centre
-from lmmcore.residuals import BATCH, marginal_covariance
+from lmmcore.residuals import chunks, marginal_covariance
 from lmmcore.result import Fit
 from lmmcore.solution import Solution
 
@@ -193,7 +193,7 @@ def _whitened(solution: Solution, used: np.ndarray, U: np.ndarray) -> np.ndarray
     result = np.empty_like(U)
     for size in np.unique(sizes):
         members = np.flatnonzero(sizes == size)
-        for chunk in np.array_split(members, -(-len(members) * int(size) ** 2 // BATCH)):
+        for chunk in chunks(members, int(size)):
             places = starts[chunk][:, None] + np.arange(size)
             lower = np.linalg.cholesky(marginal_covariance(solution, chosen[places]))
             result[back[places]] = np.linalg.solve(lower, U[back[places]])

@@ -7,10 +7,29 @@ from collections.abc import Sequence
 import numpy as np
 
 from lmmcore.blups import Blups
+from lmmcore.errors import FitError
 from lmmcore.solution import Solution
 
 # Elements of the batch of marginal covariance matrices formed at once.
 BATCH = 4_000_000
+# Most elements of the matrices of one unit (2.4 GB).
+LARGEST = 300_000_000
+
+
+def chunks(members: np.ndarray, size: int, matrices: int = 1) -> list[np.ndarray]:
+    """Parts of the units `members` whose matrices are formed at once, none of them empty.
+
+    size : rows of each unit; matrices : (size, size) arrays that are formed for each. Raises FitError for
+    units whose matrices do not fit into memory.
+    """
+    each = size**2 * matrices
+    if each > LARGEST:
+        raise FitError(
+            f"A unit of {size:,} rows needs {each:,} numbers here ({matrices} times {size:,} by {size:,}), "
+            "more than the memory allowed for; examine a grouping factor with smaller units, or a part of "
+            "the rows."
+        )
+    return np.array_split(members, min(len(members), -(-len(members) * each // BATCH)))
 
 
 def fitted_values(solution: Solution, predicted: Sequence[Blups]) -> tuple[np.ndarray, np.ndarray]:
@@ -46,7 +65,7 @@ def normalized_residuals(solution: Solution, marginal: np.ndarray) -> np.ndarray
     result = np.empty(len(marginal))
     for size in np.unique(sizes):
         members = np.flatnonzero(sizes == size)
-        for chunk in np.array_split(members, -(-len(members) * int(size) ** 2 // BATCH)):
+        for chunk in chunks(members, int(size)):
             index = starts[chunk][:, None] + np.arange(size)
             lower = np.linalg.cholesky(marginal_covariance(solution, index))
             result[index] = np.linalg.solve(lower, marginal[index][:, :, None])[:, :, 0]

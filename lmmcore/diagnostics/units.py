@@ -7,20 +7,21 @@ from collections.abc import Iterator
 import numpy as np
 
 from lmmcore.frames import unit_names
-from lmmcore.residuals import BATCH
+from lmmcore.residuals import chunks
 from lmmcore.solution import Solution
 
 
 def batches(solution: Solution, matrices: int = 1) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(c,) numbers of outermost units with n rows each, and (c, n) their sorted rows; no unit twice.
 
-    matrices : (n, n) arrays that will be formed for each unit, which bounds c.
+    matrices : (n, n) arrays that will be formed for each unit, which bounds c. Raises FitError for a unit
+    whose matrices do not fit into memory.
     """
     starts = solution.model.rows.units[0].starts
     sizes = np.diff(np.append(starts, solution.model.n))
     for size in np.unique(sizes).tolist():
         members = np.flatnonzero(sizes == size)
-        for chunk in np.array_split(members, -(-len(members) * size**2 * matrices // BATCH)):
+        for chunk in chunks(members, size, matrices):
             yield chunk, starts[chunk][:, None] + np.arange(size)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from lmmcore.likelihood.level import level_at
 from lmmcore.moments.dense import Matrices
 from lmmcore.moments.subjects import SortedRows
-from lmmcore.residuals import BATCH
+from lmmcore.residuals import chunks
 from lmmcore.solution import Solution
 
 
@@ -125,7 +125,6 @@ def _residual_batches(solution: Solution) -> Iterator[tuple[np.ndarray, Matrices
     sizes = np.diff(np.append(starts, model.n))
     for size in np.unique(sizes).tolist():
         members = np.flatnonzero(sizes == size)
-        cost = len(members) * size**2 * (1 + len(z)) ** 2
-        for chunk in np.array_split(members, min(len(members), -(-cost // BATCH))):
+        for chunk in chunks(members, size, (1 + len(z)) ** 2):
             index = starts[chunk][:, None] + np.arange(size)
             yield index, written.matrices(z, written.marks[index])

@@ -6,15 +6,13 @@ with the history of each dataset, and each page with a box that says what change
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from urllib.parse import quote
 
-from lmmstudy.files import DAMAGED, write_text
+from lmmstudy.files import write_text
 from lmmstudy.history.ledger import Event
 from lmmstudy.history.past import Past, pasts
-from lmmstudy.history.snapshot import unfinished
 from lmmstudy.report import html
 from lmmstudy.report.charts import history, svg
-from lmmstudy.report.index import Change, Entry, read_entry, render
+from lmmstudy.report.index import Change, read_entry, render
 
 END_OF_HEADER = "</header>"
 """Where the box goes: its first occurrence, for texts of the study are escaped."""
@@ -36,7 +34,7 @@ def write(
     past, stale = pasts(events), stale or {}
     reports = {name: runs.parent / "reports" / f"{name}.html" for name in datasets}
     there = {name for name, page in reports.items() if page.exists()}
-    entries = [_entry(name, results / name, k, name in there) for k, name in enumerate(datasets)]
+    entries = [read_entry(name, results / name, reports[name], k) for k, name in enumerate(datasets)]
     drawn = {name: _chart(past[name], k) for k, name in enumerate(datasets) if name in past}
     changes = {
         name: Change(past[name].time, past[name].event["message"], chart, stale.get(name, ""))
@@ -47,14 +45,6 @@ def write(
         page = reports[name].read_text("utf-8").replace('href="index.html"', 'href="../index.html"')
         write_text(page.replace(END_OF_HEADER, END_OF_HEADER + box, 1), runs / "reports" / f"{name}.html")
     write_text(render(entries, compare, changes, base="../reports/", copies="reports/"), runs / "index.html")
-
-
-def _entry(dataset: str, folder: Path, number: int, linked: bool) -> Entry:
-    link = f"{quote(dataset)}.html" if linked else ""
-    try:
-        return read_entry(dataset, folder / "clean.json", folder / "selection.json", number, link)
-    except DAMAGED:
-        return Entry(dataset, link, "not finished", "bad", unfinished(dataset))
 
 
 def _chart(past: Past, number: int) -> str:

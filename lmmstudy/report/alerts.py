@@ -194,8 +194,8 @@ def _residuals(study: Study) -> list[Alert]:
     if q is not None and q.n >= FEW and q.outside / q.rank.size >= OUTSIDE:
         share = f"{q.outside:,} of {q.rank.size:,} residuals lie outside the band of a normal sample"
         found.append(Alert(f"{share} ({OUTSIDE:.0%} or more)", "diagnostics"))
-    change = np.abs(np.nan_to_num(deletion.change))
-    if change.max(initial=0.0) > MOVED:
+    change = np.abs(np.nan_to_num(deletion.change)) if deletion is not None else np.zeros((0, 0))
+    if deletion is not None and change.max(initial=0.0) > MOVED:
         unit, term = np.unravel_index(np.argmax(change), change.shape)
         without = f"Without {deletion.group} {deletion.levels[unit]}"
         moves = f"the estimate of {deletion.terms[term]} moves by more than {MOVED:g} standard error"

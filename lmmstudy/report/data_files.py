@@ -6,6 +6,7 @@ rows.csv and effects.csv alone. Equal results give equal bytes.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from lmmcore.diagnostics.bands import SEED
 from lmmstudy.files import write_json, write_text
 from lmmstudy.report.alerts import alerts
+from lmmstudy.report.attempt import Attempts
 from lmmstudy.report.data_names import RESULTS, TABLES
 from lmmstudy.report.results import Fitted
 from lmmstudy.report.study import Study
@@ -24,10 +26,14 @@ FORMULA = r"^[=+\-@\t\r]"
 
 def write_files(study: Study, folder: str | Path) -> None:
     """Write every file of data_names.FILES to `folder`."""
-    write_json(results(study), Path(folder, RESULTS))
-    found = tables(study)
+    attempt = Attempts()
+    found: dict[str, Any] = attempt("The tables", lambda: tables(study), {})
     for name, columns in TABLES.items():
-        write_text(csv_text(columns, found.get(name, ())), Path(folder, f"{name}.csv"))
+        rows = found.get(name, ())
+        text = attempt(name, partial(csv_text, columns, rows), "")
+        write_text(text or csv_text(columns, ()), Path(folder, f"{name}.csv"))
+    whole = attempt(RESULTS, lambda: results(study), {"dataset": study.dataset})
+    write_json(whole | {"lost": study.lost | attempt.lost}, Path(folder, RESULTS))
 
 
 def results(study: Study) -> dict[str, Any]:
@@ -114,7 +120,7 @@ def _of_fit(fit: Fitted) -> dict[str, Any]:
         "reductions": inference.reductions,
         "effects": [asdict(effect) for effect in fit.effects],
         "equal_variance": seen.equal_variances,
-        "influence": _influence(seen.deletion),
+        "influence": _influence(seen.deletion) if seen.deletion is not None else (),
         "quantiles": [row for q in (seen.quantiles, *seen.effects) if q is not None for row in _points(q)],
         "predictions": [row for band in fit.bands for row in _band(band)],
         "subjects": [row for line in fit.lines for row in _line(line)],

@@ -1,8 +1,8 @@
 """The engine's diagnostics of the selected model, as the sections show them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +13,19 @@ from lmmcore.diagnostics.qq import Quantiles, effect_quantiles, residual_quantil
 from lmmcore.diagnostics.semivariogram import Semivariogram, semivariogram
 from lmmcore.diagnostics.serial import Autocorrelation, residual_autocorrelation
 from lmmcore.diagnostics.spread import VarianceOverTime, VisitMoments, variance_over_time, visit_moments
-from lmmcore.errors import DataError
 from lmmstudy.formulas import columns_of
+from lmmstudy.report.attempt import Attempts
 from lmmstudy.report.hypotheses import focal_terms
 from lmmstudy.report.rows import Rows
 
-Found = TypeVar("Found")
+QUANTILES = "The normal quantiles of the residuals"
+EFFECTS = "The normal quantiles of the predicted random effects"
+LAGS = "The autocorrelation of the residuals"
+SEMIVARIOGRAM = "The semivariogram"
+SPREAD = "The variance over time"
+VISITS = "The correlation between visits"
+EQUAL = "The tests of equal variance"
+INFLUENCE = "The influence of each unit"
 
 
 @dataclass(frozen=True)
@@ -48,8 +55,9 @@ class Deletion:
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """What there is; None where the rows do not allow it. quantiles : of the normalised residuals; effects :
-    of the predicted random effects, named "term | group"; equal_variances : rows of lmmcore's homogeneity."""
+    """What there is; None where the rows do not allow it, or the work on it failed. quantiles : of the
+    normalised residuals; effects : of the predicted random effects, named "term | group"; equal_variances :
+    rows of lmmcore's homogeneity."""
 
     quantiles: Quantiles | None
     effects: tuple[Quantiles, ...]
@@ -58,21 +66,23 @@ class Diagnostics:
     spread: VarianceOverTime | None
     visits: VisitMoments | None
     equal_variances: tuple[Mapping[str, Any], ...]
-    deletion: Deletion
+    deletion: Deletion | None
 
 
-def diagnose(fit: Any, used: Rows, design: Mapping[str, Any]) -> Diagnostics:
-    """Of a fit to the rows `used`."""
+def diagnose(fit: Any, used: Rows, design: Mapping[str, Any], attempt: Attempts) -> Diagnostics:
+    """Of a fit to the rows `used`. A DataError of the four about time means too few visits, pairs or steps:
+    they are left out without a word."""
     solution, time = fit.solution, used.time
+    terms = focal_terms(fit.terms, design["time"], design.get("group") or "")
     return Diagnostics(
-        residual_quantiles(solution),
-        effect_quantiles(solution, fit.blups),
-        _or_none(lambda: residual_autocorrelation(solution, time)),
-        _or_none(lambda: semivariogram(solution, time)),
-        _or_none(lambda: variance_over_time(solution, time)),
-        _or_none(lambda: visit_moments(solution, time)),
-        tuple(homogeneity(solution, _columns(fit, design)).to_dicts()),
-        deletion(fit, focal_terms(fit.terms, design["time"], design.get("group") or "")),
+        attempt(QUANTILES, lambda: residual_quantiles(solution), None),
+        attempt(EFFECTS, lambda: effect_quantiles(solution, fit.blups), ()),
+        attempt.where_possible(LAGS, lambda: residual_autocorrelation(solution, time)),
+        attempt.where_possible(SEMIVARIOGRAM, lambda: semivariogram(solution, time)),
+        attempt.where_possible(SPREAD, lambda: variance_over_time(solution, time)),
+        attempt.where_possible(VISITS, lambda: visit_moments(solution, time)),
+        attempt(EQUAL, lambda: tuple(homogeneity(solution, _columns(fit, design)).to_dicts()), ()),
+        attempt(INFLUENCE, lambda: deletion(fit, terms), None),
     )
 
 
@@ -99,10 +109,3 @@ def _columns(fit: Any, design: Mapping[str, Any]) -> list[str]:
     names = dict.fromkeys([design["time"], *columns_of(design["fixed"])])
     numbers = [name for name in names if name in columns and not isinstance(columns[name], Factor)]
     return [*numbers, *(name for name in names if name in columns and name not in numbers)]
-
-
-def _or_none(make: Callable[[], Found]) -> Found | None:
-    try:
-        return make()
-    except DataError:  # too few visits, pairs or steps: the section leaves the chart out
-        return None

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from lmmstudy.files import read_json, write_text
+from lmmstudy.files import DAMAGED, read_json, write_text
 from lmmstudy.report import html
 from lmmstudy.report.absent import no_model
 from lmmstudy.report.charts import effects, svg
@@ -22,6 +22,7 @@ from lmmstudy.report.series import Interval
 from lmmstudy.report.wording import TONE, VERDICT, model_words
 
 Json = Mapping[str, Any]
+NOT_FINISHED = "not finished"
 
 
 @dataclass(frozen=True)
@@ -54,41 +55,40 @@ class Change:
 
 
 def write_index(
-    datasets: Sequence[str], clean: Sequence[str], selections: Sequence[str], out: str, compare: bool = False
+    datasets: Sequence[str],
+    results: Sequence[str | Path],
+    pages: Sequence[str | Path],
+    out: str | Path,
+    compare: bool = False,
 ) -> None:
-    """Write the index of `datasets` to `out`; `clean` and `selections` are their result files in the same
-    order. compare : whether compare.html stands beside it.
-
-    The record of a selected model is read from the folder models beside its selection.
-    """
-    write_text(render(read_entries(datasets, clean, selections), compare), out)
-
-
-def read_entries(datasets: Sequence[str], clean: Sequence[str], selections: Sequence[str]) -> list[Entry]:
-    """The rows of the index; the arguments are those of `write_index`."""
-    files = zip(datasets, clean, selections, strict=True)
-    return [read_entry(dataset, audit, chosen, k) for k, (dataset, audit, chosen) in enumerate(files)]
+    """Write the index of `datasets` to `out`; `results` are their folders and `pages` their reports in the
+    same order. compare : whether compare.html stands beside it."""
+    files = zip(datasets, results, pages, strict=True)
+    entries = [read_entry(name, folder, page, k) for k, (name, folder, page) in enumerate(files)]
+    write_text(render(entries, compare), out)
 
 
-def read_entry(
-    dataset: str, clean: str | Path, selection: str | Path, number: int, link: str | None = None
-) -> Entry:
-    """The row of a dataset from its result files; the other arguments are those of `entry`. Raises OSError
-    or ValueError where a file is missing or cut off."""
-    chosen = read_json(selection)
-    record = None
-    if chosen["selected"]:
-        record = read_json(Path(selection).parent / "models" / f"{chosen['selected']}.json")
-    return entry(dataset, read_json(clean), chosen, record, number, link)
+def read_entry(dataset: str, results: str | Path, page: str | Path, number: int) -> Entry:
+    """The row of a dataset from its folder of results; the other arguments are those of `entry`. A dataset
+    whose results or page are missing, or cut off, is not finished, whatever else there is of it."""
+    link = f"{quote(dataset)}.html" if Path(page).exists() else ""
+    try:
+        chosen, audit = (read_json(Path(results, name)) for name in ("selection.json", "clean.json"))
+        name = chosen["selected"]
+        record = read_json(Path(results, "models", f"{name}.json")) if name else None
+    except DAMAGED:
+        words = f"{dataset} is not finished: see its logs under logs/{dataset}/, or run again."
+        return Entry(dataset, link, NOT_FINISHED, "bad", words)
+    if not link:
+        words = f"The report of {dataset} could not be written: see logs/{dataset}/report.log, or run again."
+        return Entry(dataset, link, NOT_FINISHED, "bad", words)
+    return entry(dataset, audit, chosen, record, number)
 
 
-def entry(
-    dataset: str, clean: Json, selection: Json, record: Json | None, number: int, link: str | None = None
-) -> Entry:
-    """The row of a dataset; `number` makes the id of its drawing unique. link : its report's file name, ""
-    where there is none."""
+def entry(dataset: str, clean: Json, selection: Json, record: Json | None, number: int) -> Entry:
+    """The row of a dataset that has a report; `number` makes the id of its drawing unique."""
     rows = f"{clean['rows']['used']:,} / {clean['rows']['read']:,}"
-    link = f"{quote(dataset)}.html" if link is None else link
+    link = f"{quote(dataset)}.html"
     if record is None:
         return Entry(dataset, link, "failed", "bad", no_model(clean, selection), rows)
     verdict = VERDICT[record["status"]], TONE[record["status"]]
@@ -134,7 +134,7 @@ def render(
     """The index as HTML. changes : the last change of each dataset, for columns that only pages outside
     reports/ have, because reports hold no clock; base : where reports/ is, seen from the page; copies : where
     the pages of the datasets are, if elsewhere."""
-    failed = sum(e.status in ("failed", "not finished") for e in entries)
+    failed = sum(e.status in ("failed", NOT_FINISHED) for e in entries)
     shown = {"entries": entries, "failed": failed, "compare": compare, "changes": changes, "base": base}
     shown["pages"] = base if copies is None else copies
     return html.render("index.html.j2", **shown)

@@ -12,8 +12,12 @@ from typing import Any
 import numpy as np
 
 from lmmcore.errors import LmmError
+from lmmstudy.report.attempt import Attempts
 from lmmstudy.report.rows import numbers
 
+BOUNDS = "The intervals of the covariance parameters"
+PROFILES = "The profiles of the likelihood"
+REDUCTIONS = "The tests of the random effects"
 PROFILED = 20_000
 """Most rows of a model with a residual structure whose likelihood is profiled."""
 DRAWN = 6
@@ -61,14 +65,20 @@ class Inference:
         return next((found[group, term] for term in terms if (group, term) in found), None)
 
 
-def infer(fit: Any, conf_level: float) -> Inference:
+def infer(fit: Any, conf_level: float, attempt: Attempts) -> Inference:
     """Of a fit by REML, the numbers of the random part."""
     slow = fit.solution.model.structure is not None and fit.nobs > PROFILED
-    bounds = _bounds(fit, conf_level, slow)
-    drawn = () if slow or len(bounds) > DRAWN else _profiles(fit, bounds)
-    random = any(row["group"] != "Residual" for row in fit.varcorr().to_dicts())
-    reductions = tuple(fit.ranova().to_dicts()) if random else ()
+    bounds = attempt(BOUNDS, lambda: _bounds(fit, conf_level, slow), ())
+    drawn: tuple[Likelihood, ...] = ()
+    if not slow and len(bounds) <= DRAWN:
+        drawn = attempt(PROFILES, lambda: _profiles(fit, bounds), ())
+    reductions = attempt(REDUCTIONS, lambda: _reductions(fit), ())
     return Inference(bounds, drawn, reductions)
+
+
+def _reductions(fit: Any) -> tuple[Mapping[str, Any], ...]:
+    random = any(row["group"] != "Residual" for row in fit.varcorr().to_dicts())
+    return tuple(fit.ranova().to_dicts()) if random else ()
 
 
 def _bounds(fit: Any, conf_level: float, slow: bool) -> tuple[Bound, ...]:

@@ -4,16 +4,16 @@
 equal results give equal bytes. `write_dataset` reads and writes the files.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lmmcore.errors import LmmError
 from lmmstudy.files import read_json, write_text
 from lmmstudy.report import html, results
 from lmmstudy.report.absent import no_model
 from lmmstudy.report.alerts import alerts
-from lmmstudy.report.blocks import Chip, PageData, Section, Text
+from lmmstudy.report.attempt import Attempts, missing, parts, reason
+from lmmstudy.report.blocks import Alert, Chip, PageData, Section, Text
 from lmmstudy.report.charts.profiles import FULL
 from lmmstudy.report.data_files import write_files
 from lmmstudy.report.numbers import count
@@ -35,14 +35,20 @@ from lmmstudy.report.sections import (
 from lmmstudy.report.study import Study
 from lmmstudy.report.wording import TONE, VERDICT, model_words
 
-OF_MODEL = {
+SECTIONS: Mapping[str, tuple[str, Callable[..., Section]]] = {
+    "answer": ("Answer", answer.section),
+    "design": ("Design", design.section),
+    "data": ("Data", data.section),
     "model": ("Model", model.section),
     "fit": ("Fit", fit.section),
     "random": ("Random part", random.section),
     "fixed": ("Fixed part", fixed.section),
     "diagnostics": ("Diagnostics", diagnostics.section),
+    "candidates": ("Candidates", candidates.section),
     "predictions": ("Predictions", predictions.section),
+    "reproduce": ("Reproduce", reproduce.section),
 }
+OF_MODEL = ("model", "fit", "random", "fixed", "diagnostics", "predictions")
 """Sections that need a selected model."""
 NOTHING = (Text("No model was selected, so there is nothing to show here."),)
 MOST_SUBJECTS = 2 * FULL
@@ -90,8 +96,8 @@ def read_study(
     if winner is not None and rows is not None:
         try:
             fitted = results.refit(clean_parquet, frame, winner, design, float(report["conf_level"]))
-        except LmmError as error:
-            trouble = f"the selected model could not be fitted again for the plots: {error}"
+        except Exception as error:
+            trouble = f"the selected model could not be fitted again for the plots: {reason(error)}"
     return Study(dataset, clean, read, selection, design, report, code, rows, fitted, trouble)
 
 
@@ -100,22 +106,30 @@ def assemble(study: Study) -> PageData:
     winner = study.winner
     words = sentence(model_words(winner)) if winner else no_model(study.clean, study.selection)
     subjects = tuple(dict.fromkeys(study.rows.subject)) if study.rows else ()
-    before = (answer.section(study), design.section(study), data.section(study))
-    *of_model, last = (
-        make(study, winner) if winner else Section(name, title, NOTHING)
-        for name, (title, make) in OF_MODEL.items()
-    )
-    after = (candidates.section(study), last, reproduce.section(study))
+    sections = tuple(_section(study, name, title, make) for name, (title, make) in SECTIONS.items())
+    attempt = Attempts()
+    found = attempt("The alerts", lambda: alerts(study), ())
+    failed = tuple(Alert(missing(what, why).text, "fit") for what, why in attempt.lost.items())
     return PageData(
         dataset=study.dataset,
         title=str(study.design.get("title") or study.dataset),
         description=str(study.design.get("description") or ""),
         model=words,
         chips=chips(study),
-        alerts=alerts(study),
-        sections=(*before, *of_model, *after),
+        alerts=(*found, *failed),
+        sections=sections,
         subjects=subjects if len(subjects) <= MOST_SUBJECTS else (),
     )
+
+
+def _section(study: Study, name: str, title: str, make: Callable[..., Section]) -> Section:
+    """A section whatever happens: what fails in it as a whole is a sentence."""
+    winner = study.winner
+    if name not in OF_MODEL:
+        return Section(name, title, parts({}, (f"The section {title}", lambda: make(study).blocks)))
+    if winner is None:
+        return Section(name, title, NOTHING)
+    return Section(name, title, parts({}, (f"The section {title}", lambda: make(study, winner).blocks)))
 
 
 def chips(study: Study) -> tuple[Chip, ...]:

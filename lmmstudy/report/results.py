@@ -5,17 +5,23 @@ fitted values, predicted random effects, the predicted mean, profiles of the lik
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from lmmstudy.report.attempt import Attempts
 from lmmstudy.report.curves import averages, grid, new_rows, reference, varying
 from lmmstudy.report.diagnostics import Diagnostics, diagnose
 from lmmstudy.report.inference import Inference, infer
 from lmmstudy.report.predictions import Band, bands, own_lines
 from lmmstudy.report.rows import Rows, numbers, rows, values
 from lmmstudy.report.series import Curve, Effect, Profile
+
+MEANS = "The predicted means"
+EFFECTS = "The predicted random effects"
+BANDS = "The bands for a new subject"
+LINES = "The lines of the subjects"
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ class Fitted:
     covariance of a subject's rows: independent standard normal values if the model holds. held : where
     other covariates stand in the curves (column, value). averaged : covariates that change within
     subjects; the curves are then means of the rows' predictions, and there are no bands. profiles : of all
-    subjects; lines : of some, with intervals.
+    subjects; lines : of some, with intervals. lost : {what: reason} of what could not be worked out.
     """
 
     rows: Rows
@@ -44,6 +50,7 @@ class Fitted:
     bands: tuple[Band, ...]
     profiles: tuple[Profile, ...]
     lines: tuple[Profile, ...]
+    lost: dict[str, str] = field(default_factory=dict)
 
 
 def refit(
@@ -59,19 +66,23 @@ def refit(
     table, used = fit.augment(), rows(frame, design)
     columns = ("fitted", "fitted_population", "residual_pearson", "residual_normalized")
     fitted, population, pearson, normalized = (numbers(table, name) for name in columns)
+    attempt = Attempts()
     held: tuple[tuple[str, str], ...] = ()
     averaged = varying(frame, design)
     if averaged:
         curves = averages(used, population)
     else:
-        curves, held = _curves(fit, frame, design, used, conf_level)
-    effects = _effects(fit.ranef())
-    drawn = () if averaged else bands(fit, frame, design, used, conf_level)
-    told = infer(fit, conf_level), diagnose(fit, used, design), drawn
+        drawing = attempt(MEANS, lambda: _curves(fit, frame, design, used, conf_level), ((), ()))
+        curves, held = drawing
+    effects = attempt(EFFECTS, lambda: _effects(fit.ranef()), ())
+    drawn: tuple[Band, ...] = ()
+    if not averaged:
+        drawn = attempt(BANDS, lambda: bands(fit, frame, design, used, conf_level), ())
+    told = infer(fit, conf_level, attempt), diagnose(fit, used, design, attempt), drawn
     every = profiles(used, fitted, population)
-    lines = own_lines(fit, frame, design, every, conf_level)
+    lines = attempt(LINES, lambda: own_lines(fit, frame, design, every, conf_level), ())
     fits = fitted, population, pearson, normalized
-    return Fitted(used, *fits, effects, curves, held, averaged, *told, every, lines)
+    return Fitted(used, *fits, effects, curves, held, averaged, *told, every, lines, attempt.lost)
 
 
 def _effects(table: Any) -> tuple[Effect, ...]:

@@ -27,6 +27,11 @@ class Study:
     trouble: str = ""
 
     @property
+    def lost(self) -> dict[str, str]:
+        """{what: reason} of what the refit could not work out."""
+        return self.fitted.lost if self.fitted else {}
+
+    @property
     def winner(self) -> Json | None:
         """The JSON of the selected model."""
         return self.models.get(self.selection.get("selected") or "")

@@ -16,6 +16,7 @@ import lmmcore as lmm
 from lmmcore.diagnostics.contributions import contributions, total_contributions
 from lmmcore.diagnostics.influence import _one_step, influence
 from lmmcore.diagnostics.units import batches, inner_columns
+from lmmcore.residuals import chunks
 from tests.dense import dense_covariance, simulated
 
 STRUCTURES = [
@@ -238,3 +239,40 @@ def test_visit_grid():
     parts = [contributions(solution, index, columns) for _, index in batches(solution)]
     assert sum(part.gram_first.sum(axis=0) for part in parts) == pytest.approx(total.gram_first[0], abs=1e-7)
     assert sum(part.log_second.sum(axis=0) for part in parts) == pytest.approx(total.log_second[0], abs=1e-7)
+
+
+def schools():
+    """6 schools x 100 children x 4 times: few outer units, each of 400 rows."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for s in range(6):
+        school = rng.normal(0, 2)
+        for c in range(100):
+            child = rng.normal(0, 1)
+            for t in range(4):
+                y = 10 + school + child + 0.5 * t + rng.normal()
+                rows.append((f"s{s}", f"s{s}c{c}", float(t), y))
+    return pl.DataFrame(rows, schema=["school", "child", "t", "y"], orient="row")
+
+
+def test_few_large_units():
+    """lme4 1.1, lmer(y ~ t + (1 | school/child)) of all rows and without each school in turn: Cook's distance
+    e'V^-1 e / 2 with e the change of beta, and sigma."""
+    found = lmm.fit("y ~ t + (1 | school/child)", schools()).diagnostics.influence().frame()
+    cook = [0.01418183, 0.08328754, 0.05810271, 0.02085588, 0.5027746, 0.1578847]
+    sigma = [0.9923676, 1.015824, 0.9988949, 0.9907297, 1.007801, 0.9974984]
+    np.testing.assert_allclose(found["cooks_distance"], cook, rtol=1e-4)
+    np.testing.assert_allclose(found["sigma"], sigma, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [1, 7, 400, 1_500, 3_000])
+@pytest.mark.parametrize("members", [1, 2, 6, 500])
+def test_chunks_are_never_empty_and_say_what_does_not_fit(size, members):
+    for matrices in (1, 3, 36, 200):
+        if size**2 * matrices > 300_000_000:
+            with pytest.raises(lmm.FitError, match=f"A unit of {size:,} rows"):
+                chunks(np.arange(members), size, matrices)
+            continue
+        found = chunks(np.arange(members), size, matrices)
+        assert all(len(part) for part in found)
+        assert np.array_equal(np.concatenate(found), np.arange(members))

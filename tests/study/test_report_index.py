@@ -79,10 +79,14 @@ def test_files_in_and_one_page_out(tmp_path):
     }
     for name, content in files.items():
         (folder / name).write_text(json.dumps(content), encoding="utf-8")
+    page = tmp_path / "reports" / "trial.html"
+    write_index(["trial"], [folder], [page], tmp_path / "before.html")
+    early = (tmp_path / "before.html").read_text(encoding="utf-8")
+    assert "The report of trial could not be written" in early and "converged" not in early
+    page.parent.mkdir()
+    page.write_text("the report")
     for out in ("a.html", "b.html"):
-        write_index(
-            ["trial"], [str(folder / "clean.json")], [str(folder / "selection.json")], str(tmp_path / out)
-        )
+        write_index(["trial"], [folder], [page], tmp_path / out)
     first = (tmp_path / "a.html").read_bytes()
     assert first == (tmp_path / "b.html").read_bytes()
     assert first.decode() == render([entry("trial", whole.clean, whole.selection, whole.winner, 0)])

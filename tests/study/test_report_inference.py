@@ -11,6 +11,7 @@ from test_report_sample import study
 import lmmcore as lmm
 from lmmcore.errors import FitError
 from lmmstudy.report import inference as engine
+from lmmstudy.report.attempt import Attempts
 from lmmstudy.report.sections.variances import interval_note, interval_text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,7 +96,7 @@ def sleep():
 def test_profile_limits_are_those_of_lme4(sleep):
     """confint(fm1) of lme4's help page, by profiles of the ML deviance: sd 14.38 to 37.72 and 3.80 to 8.75,
     correlation -0.48 to 0.68, sigma 22.90 to 28.86."""
-    found = {b.term: (b.low, b.high, b.method) for b in engine.infer(sleep, 0.95).bounds}
+    found = {b.term: (b.low, b.high, b.method) for b in engine.infer(sleep, 0.95, Attempts()).bounds}
     expected = {
         "sd__Intercept": (14.3814, 37.7160), "sd__Days": (3.8011, 8.7534),
         "cor__Intercept.Days": (-0.4815, 0.6850), "sd__Observation": (22.8983, 28.8580),
@@ -116,22 +117,22 @@ def test_wald_takes_over_where_there_is_no_profile(sleep, monkeypatch):
 
     monkeypatch.setattr(lmm.Fit, "confint", refused)
     wald = {row["term"]: row for row in real(sleep, "wald").to_dicts() if row["effect"] == "ran_pars"}
-    for bound in engine.infer(sleep, 0.95).bounds:
+    for bound in engine.infer(sleep, 0.95, Attempts()).bounds:
         assert bound.method == "Wald" and bound.low == wald[bound.term]["conf_low"]
 
 
 def test_long_series_are_not_profiled(monkeypatch):
     fit = lmm.fit("Reaction ~ Days", SLEEP, residual=lmm.AR1("Days", subject="Subject"))
     monkeypatch.setattr(engine, "PROFILED", 100)
-    found = engine.infer(fit, 0.95)
+    found = engine.infer(fit, 0.95, Attempts())
     assert {b.method for b in found.bounds} == {"Wald"} and not found.profiles and not found.reductions
 
 
 def test_profiles_run_through_the_estimate_of_ml(sleep):
     """zeta is 0 at the ML estimate, whatever the fit; the curve is increasing."""
     ml = lmm.fit("Reaction ~ Days + (Days | Subject)", SLEEP, method="ML")
-    estimate = {b.term: b.estimate for b in engine.infer(ml, 0.95).bounds}
-    for curve in engine.infer(sleep, 0.95).profiles:
+    estimate = {b.term: b.estimate for b in engine.infer(ml, 0.95, Attempts()).bounds}
+    for curve in engine.infer(sleep, 0.95, Attempts()).profiles:
         assert (curve.zeta[1:] > curve.zeta[:-1]).all()
         nearest = abs(curve.zeta).argmin()
         assert curve.value[nearest] == pytest.approx(estimate[curve.term], rel=1e-4)

@@ -82,3 +82,25 @@ def test_a_defect_shows_its_traceback_and_spares_the_other_dataset(tmp_path):
     assert "ZeroDivisionError" in (folder / "logs/bad/clean.log").read_text()
     assert (folder / "reports/good.html").exists()
     assert not (folder / "reports/bad.html").exists()
+
+
+def test_the_index_tells_of_no_result_whose_report_is_not_there(tmp_path):
+    folder = tmp_path / "study"
+    for name, seed in (("good", 7), ("bad", 8)):
+        write_raw(folder / f"data/{name}.csv", seed=seed)
+    datasets = {n: stanza(n, candidates=["random_intercept"]) for n in ("good", "bad")}
+    study = new_study(folder, {"datasets": datasets, "models": MODELS})
+    report = study.folder / "workflow/scripts/report.py"
+    whole = report.read_text("utf-8")
+    killed = "    if snakemake.wildcards.dataset == 'bad':\n        os._exit(9)\n"
+    report.write_text(
+        "import os\n" + whole.replace("    bind(snakemake)\n", "    bind(snakemake)\n" + killed)
+    )
+    assert study.snakemake().status == 1
+    index = (study.folder / "reports/index.html").read_text("utf-8")
+    assert "The report of bad could not be written" in index and 'href="bad.html"' not in index
+    assert 'href="good.html"' in index and index.count("converged") == 1
+    report.write_text(whole)
+    assert study.snakemake().status == 0
+    index = (study.folder / "reports/index.html").read_text("utf-8")
+    assert 'href="bad.html"' in index and "could not be written" not in index

@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 from lmmstudy.config import ConfigError, plan, study
 from lmmstudy.files import file_sha256
 from lmmstudy.fingerprint import fingerprints
-from lmmstudy.outcome import announce
+from lmmstudy.outcome import announce, unfinished_index
 from lmmstudy.places import usable
 from lmmstudy.project import PACKAGES
 from lmmstudy.problems_formulas import problems_of_formulas

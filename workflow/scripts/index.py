@@ -9,19 +9,20 @@ if __name__ == "__main__":
     from lmmstudy.report.compare import write_compare
     from lmmstudy.report.index import write_index
 
-    names, selections = snakemake.params.datasets, list(snakemake.input.selections)
+    names = snakemake.params.datasets
+    folders = [str(Path(selection).parent) for selection in snakemake.input.selections]
     shared = snakemake.params.shared
     write_index(
         datasets=names,
-        clean=list(snakemake.input.audits),
-        selections=selections,
+        results=folders,
+        pages=list(snakemake.input.pages),
         out=snakemake.output.html,
         compare=bool(shared),
     )
     if shared:
         write_compare(
             sets=shared,
-            results={name: str(Path(s).parent) for name, s in zip(names, selections, strict=True)},
+            results=dict(zip(names, folders, strict=True)),
             conf_level=snakemake.params.conf_level,
             out=snakemake.output.compare,
         )

@@ -175,8 +175,8 @@ def cells(label: svg.Label, profiles: Sequence[Profile], names: tuple[str, str])
         )
         x = [panel.px(t) for t in p.x]
         if p.low is not None and p.high is not None:
-            ends = ([panel.py(v) for v in values] for values in (p.low, p.high))
-            parts.append(svg.path(svg.band(x, *ends), "c0 band"))
+            low, high = ([panel.py(v) for v in values] for values in (p.low, p.high))
+            parts.append(svg.path(svg.band(x, low, high), "c0 band"))
         if p.population is not None:
             parts.append(svg.path(svg.polyline(x, [panel.py(v) for v in p.population]), "c1 line thin"))
         if p.fitted is not None:

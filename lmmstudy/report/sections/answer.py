@@ -6,12 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from lmmstudy.report.absent import no_model
+from lmmstudy.report.attempt import parts
 from lmmstudy.report.blocks import Block, Figure, Section, Table, Text
 from lmmstudy.report.charts import profiles, svg
 from lmmstudy.report.hypotheses import focal_terms, hypothesis, statement
 from lmmstudy.report.numbers import MISSING, count, fmt, p_value, plain
 from lmmstudy.report.phrases import listing
-from lmmstudy.report.results import Fitted
+from lmmstudy.report.results import MEANS, Fitted
 from lmmstudy.report.rows import ALL, Rows
 from lmmstudy.report.sections.fixed import estimate_cells
 from lmmstudy.report.series import Curve, Means
@@ -37,9 +38,9 @@ def section(study: Study) -> Section:
         if len(rows) == 1:
             blocks.insert(0, Text(_lead(study, terms, rows[0]), "lead"))
         blocks[:0] = [Text(words, "lead") for words in _jointly(study, winner)]
-    if study.rows is not None:
-        blocks.append(_figure(study, study.rows))
-    return Section("answer", "Answer", tuple(blocks))
+    seen = study.rows
+    drawn = parts({}, ("The figure of the means", lambda: [_figure(study, seen)] if seen is not None else []))
+    return Section("answer", "Answer", (*blocks, *parts(study.lost, (MEANS, lambda: [])), *drawn))
 
 
 def _lead(study: Study, terms: list[str], row: Json) -> str:

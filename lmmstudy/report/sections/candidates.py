@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from lmmstudy.report.attempt import parts
 from lmmstudy.report.blocks import Block, Cell, Section, Table, Text
+from lmmstudy.report.inference import REDUCTIONS
 from lmmstudy.report.numbers import MISSING, count, fixed, fmt, p_value, scientific
 from lmmstudy.report.phrases import sentence
 from lmmstudy.report.sections.key_estimate import estimates
@@ -15,16 +17,22 @@ def section(study: Study) -> Section:
     ladder = study.selection.get("ladder") or ()
     if not ladder:
         return Section("candidates", "Candidates", (Text("No candidate was fitted."),))
-    blocks: list[Block] = [Text(_words(study)), _ladder(study, ladder)]
-    failed = [step for step in ladder if step["status"] not in ("ok", "singular")]
-    for step in failed:
-        reason = step["message"] or STATUS[step["status"]]
-        blocks.append(Text(f"{step['model']}: {sentence(reason)}", "warning"))
     tests = study.selection.get("tests") or ()
-    if tests:
-        blocks.append(_tests(tests))
-    blocks += [*_reductions(study), *estimates(study)]
-    return Section("candidates", "Candidates", tuple(blocks))
+    blocks = parts(
+        study.lost,
+        ("The ladder of candidates", lambda: [Text(_words(study)), _ladder(study, ladder), *_failed(ladder)]),
+        ("The likelihood-ratio tests", lambda: [_tests(tests)] if tests else []),
+        (REDUCTIONS, lambda: _reductions(study)),
+        ("The estimates under each candidate", lambda: estimates(study)),
+    )
+    return Section("candidates", "Candidates", blocks)
+
+
+def _failed(ladder: Sequence[Json]) -> list[Block]:
+    """The candidates without an estimate, with their reason."""
+    failed = [step for step in ladder if step["status"] not in ("ok", "singular")]
+    reasons = [(step["model"], step["message"] or STATUS[step["status"]]) for step in failed]
+    return [Text(f"{name}: {sentence(reason)}", "warning") for name, reason in reasons]
 
 
 def _words(study: Study) -> str:

@@ -124,7 +124,7 @@ def _checks(study: Study, model: Json) -> str:
         "correlation between visits": seen.visits is not None,
         "autocorrelation": seen.lags is not None,
         "semivariogram": seen.semivariogram is not None,
-        "influence": True,
+        "influence": seen.deletion is not None,
     }
     return listing(name for name, there in found.items() if there)
 

@@ -6,10 +6,12 @@ import numpy as np
 from lmmcore.diagnostics.semivariogram import Semivariogram
 from lmmcore.diagnostics.serial import FEW_PAIRS, Autocorrelation
 from lmmcore.diagnostics.spread import VarianceOverTime, VisitMoments
+from lmmstudy.report.attempt import parts
 from lmmstudy.report.blocks import Block, Figure, Heading, Table, Text
 from lmmstudy.report.charts import covariance as charts
 from lmmstudy.report.charts import svg, visits
-from lmmstudy.report.diagnostics import Diagnostics
+from lmmstudy.report.diagnostics import LAGS, SEMIVARIOGRAM, VISITS, Diagnostics
+from lmmstudy.report.diagnostics import SPREAD as VARIANCE
 from lmmstudy.report.numbers import count, fixed, fmt, plain
 from lmmstudy.report.study import Study
 
@@ -38,12 +40,18 @@ HALF = (
 )
 
 
-def covariance(study: Study, found: Diagnostics) -> list[Block]:
+def covariance(study: Study, found: Diagnostics, lost: dict[str, str]) -> tuple[Block, ...]:
     """What there is of correlations, variances, autocorrelations and semivariances."""
-    blocks = between_visits(study, found.visits) if found.visits is not None else []
-    blocks += over_time(study, found.spread) if found.spread is not None else []
-    blocks += left_over(study, found.lags) if found.lags is not None else []
-    return blocks + (by_distance(study, found.semivariogram) if found.semivariogram is not None else [])
+    return parts(
+        lost,
+        (VISITS, lambda: between_visits(study, found.visits) if found.visits is not None else []),
+        (VARIANCE, lambda: over_time(study, found.spread) if found.spread is not None else []),
+        (LAGS, lambda: left_over(study, found.lags) if found.lags is not None else []),
+        (
+            SEMIVARIOGRAM,
+            lambda: by_distance(study, found.semivariogram) if found.semivariogram is not None else [],
+        ),
+    )
 
 
 def between_visits(study: Study, moments: VisitMoments) -> list[Block]:

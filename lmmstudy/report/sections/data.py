@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from lmmstudy.report.attempt import parts
 from lmmstudy.report.blocks import Block, Section, Table, Text
 from lmmstudy.report.numbers import count, fmt, percent, plain
 from lmmstudy.report.phrases import listing
@@ -16,16 +17,21 @@ MOST = 100
 
 def section(study: Study) -> Section:
     """The audit of the data, then the data themselves."""
-    blocks: list[Block] = [Text(rows_words(study.clean))]
-    if study.clean["rows"]["dropped"]:
-        blocks.append(_accounting(study.clean))
-    blocks += _changes(study)
-    if study.clean["columns"]:
-        blocks.append(_columns(study.clean))
-    if study.rows is not None:
-        blocks += presence.blocks(study, study.rows)
-        blocks += profiles.blocks(study, study.rows)
-    return Section("data", "Data", tuple(blocks))
+    clean, rows = study.clean, study.rows
+    blocks = parts(
+        {},
+        ("The account of the rows", lambda: _account(clean)),
+        ("The changes of the data", lambda: _changes(study)),
+        ("The table of the columns", lambda: [_columns(clean)] if clean["columns"] else []),
+        ("The account of visits", lambda: presence.blocks(study, rows) if rows is not None else []),
+        ("The profiles", lambda: profiles.blocks(study, rows) if rows is not None else []),
+    )
+    return Section("data", "Data", blocks)
+
+
+def _account(clean: Json) -> list[Block]:
+    told: list[Block] = [Text(rows_words(clean))]
+    return [*told, _accounting(clean)] if clean["rows"]["dropped"] else told
 
 
 def _accounting(clean: Json) -> Table:

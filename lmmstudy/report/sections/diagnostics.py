@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from lmmcore.diagnostics.qq import Quantiles
+from lmmstudy.report.attempt import parts
 from lmmstudy.report.blocks import Block, Figure, Heading, Section, Table, Text
 from lmmstudy.report.charts import residuals, svg
+from lmmstudy.report.diagnostics import EQUAL, INFLUENCE, QUANTILES
 from lmmstudy.report.numbers import count, fixed, fmt, p_value, percent, plain
 from lmmstudy.report.phrases import sentence
 from lmmstudy.report.results import Fitted
@@ -38,12 +40,20 @@ def section(study: Study, model: Json) -> Section:
     """Plots of the residuals and of their covariance, each with what one should see and what is seen."""
     if study.fitted is None:
         return Section("diagnostics", "Diagnostics", (Text(sentence(study.trouble)),))
-    found = study.fitted.diagnostics
-    blocks: list[Block] = [Heading("Residuals against fitted values"), *_scatter(study.fitted)]
-    blocks += [Heading("Normal quantiles of the residuals"), *_quantiles(found.quantiles)]
-    blocks += [*_equal_variances(found.equal_variances), *covariance(study, found)]
-    blocks += influence(found.deletion)
-    return Section("diagnostics", "Diagnostics", tuple(blocks))
+    fit, found = study.fitted, study.fitted.diagnostics
+    blocks = (
+        Heading("Residuals against fitted values"),
+        *parts(fit.lost, ("The plot of the residuals", lambda: _scatter(fit))),
+        Heading("Normal quantiles of the residuals"),
+        *parts(
+            fit.lost,
+            (QUANTILES, lambda: _quantiles(found.quantiles)),
+            (EQUAL, lambda: _equal_variances(found.equal_variances)),
+        ),
+        *covariance(study, found, fit.lost),
+        *parts(fit.lost, (INFLUENCE, lambda: influence(found.deletion) if found.deletion else [])),
+    )
+    return Section("diagnostics", "Diagnostics", blocks)
 
 
 def _scatter(fit: Fitted) -> list[Block]:

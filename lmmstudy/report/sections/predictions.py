@@ -4,13 +4,14 @@ import numpy as np
 
 from lmmcore.prediction import INTERVALS
 from lmmcore.prediction_error import LEAST
+from lmmstudy.report.attempt import parts
 from lmmstudy.report.blocks import Block, Figure, Heading, Section, Table, Text
 from lmmstudy.report.charts import bands as charts
 from lmmstudy.report.charts import profiles, residuals, svg
 from lmmstudy.report.charts.scales import cut
 from lmmstudy.report.numbers import column, count, plain
 from lmmstudy.report.phrases import listing, sentence
-from lmmstudy.report.results import Fitted
+from lmmstudy.report.results import BANDS, LINES, Fitted
 from lmmstudy.report.sections.figures import capped, spaced
 from lmmstudy.report.series import Profile
 from lmmstudy.report.study import Json, Study
@@ -29,10 +30,14 @@ def section(study: Study, model: Json) -> Section:
     fit = study.fitted
     if fit is None:
         return Section("predictions", "Predictions", (Text(sentence(study.trouble)),))
-    blocks = [Heading("For a new subject"), *_bands(study, fit)]
-    if fit.lines:
-        blocks += [Heading("For the subjects of the study"), _cells(study, fit)]
-    return Section("predictions", "Predictions", tuple(blocks))
+    own = [Heading("For the subjects of the study")] if fit.lines or LINES in fit.lost else []
+    blocks = (
+        Heading("For a new subject"),
+        *parts(fit.lost, (BANDS, lambda: _bands(study, fit))),
+        *own,
+        *parts(fit.lost, (LINES, lambda: [_cells(study, fit)] if fit.lines else [])),
+    )
+    return Section("predictions", "Predictions", blocks)
 
 
 def _bands(study: Study, fit: Fitted) -> list[Block]:
@@ -58,7 +63,7 @@ def _bands(study: Study, fit: Fitted) -> list[Block]:
         caption += f" Other covariates are held at {listing(f'{n} = {v}' for n, v in fit.held)}."
     ends = np.concatenate([end for band in fit.bands for pair in band.limits.values() for end in pair])
     values = [*(v for band in fit.bands for v in band.mean), *(rows.response if drawn else ())]
-    if cut(values, ends):
+    if cut(values, ends.tolist()):
         caption += " Limits beyond the scale are cut; the table has them."
     if any(band.weak.any() for band in fit.bands):
         caption += f" {WEAK}"

@@ -1,10 +1,13 @@
 """Random part: variances, SDs, correlations, shares, and the predicted random effects."""
 
 from lmmstudy.report.alerts import zero_terms
+from lmmstudy.report.attempt import parts
 from lmmstudy.report.blocks import Block, Figure, Heading, Section, Table, Text
 from lmmstudy.report.charts import effects, residuals, svg
+from lmmstudy.report.diagnostics import EFFECTS as NORMAL
+from lmmstudy.report.inference import BOUNDS, PROFILES
 from lmmstudy.report.numbers import count, fmt
-from lmmstudy.report.results import Fitted
+from lmmstudy.report.results import EFFECTS, Fitted
 from lmmstudy.report.sections.figures import quantile_table
 from lmmstudy.report.sections.residual_tables import residual_tables
 from lmmstudy.report.sections.variances import likelihoods, shares, variances
@@ -21,22 +24,30 @@ MOST = 200
 def section(study: Study, model: Json) -> Section:
     """The covariance of the selected model and its predicted random effects."""
     inference = study.fitted.inference if study.fitted else None
-    blocks: list[Block] = [variances(study, model), *residual_tables(model, inference, study.conf_level)]
-    blocks += [*shares(model), *likelihoods(study)]
-    groups = random_terms(model)
+    blocks = parts(
+        study.lost,
+        ("The variances", lambda: [variances(study, model)]),
+        (BOUNDS, lambda: []),
+        ("The parameters of the residuals", lambda: residual_tables(model, inference, study.conf_level)),
+        ("The shares of the variance", lambda: shares(model)),
+        (PROFILES, lambda: likelihoods(study)),
+        (EFFECTS, lambda: _effects(study, model)),
+    )
+    return Section("random", "Random part", blocks)
+
+
+def _effects(study: Study, model: Json) -> list[Block]:
+    """The predicted random effects of each grouping factor."""
+    groups, zeros, blocks = random_terms(model), zero_terms(model), list[Block]()
     if not groups:
         how = "are related through the residuals alone"
-        blocks.append(
-            Text(f"The selected model has no random effects: rows of the same {study.subject} {how}.")
-        )
-    zeros = zero_terms(model)
-    for group in groups:
+        return [Text(f"The selected model has no random effects: rows of the same {study.subject} {how}.")]
+    for k, group in enumerate(groups):
         if zeros.get(group):
             blocks.append(Text(zero_variance_words(group, zeros[group])))
         if study.fitted is not None:
-            k = list(groups).index(group)
             blocks += _caterpillar(study.fitted, group, k, zeros.get(group, []))
-    return Section("random", "Random part", tuple(blocks))
+    return blocks
 
 
 def _caterpillar(fit: Fitted, group: str, number: int, zeros: list[str]) -> list[Block]:
@@ -65,7 +76,8 @@ def _caterpillar(fit: Fitted, group: str, number: int, zeros: list[str]) -> list
     if len(order) > effects.MOST:
         caption += f" {effects.MOST} of {len(order):,} levels, evenly spaced in this order."
     figure = Figure(name, effects.caterpillar(label, shown), caption, _data(group, shown, order))
-    return [Heading(f"Predicted random effects of {group}"), figure, *_quantiles(fit, group, shown, name)]
+    normal = parts(fit.lost, (NORMAL, lambda: _quantiles(fit, group, shown, name)))
+    return [Heading(f"Predicted random effects of {group}"), figure, *normal]
 
 
 def _quantiles(fit: Fitted, group: str, shown: dict[str, list[Effect]], name: str) -> list[Block]:
