@@ -12,10 +12,11 @@ and more categories.
               averaged with equal weights, where every combination of their levels has rows)
 
 Rows count alike, whatever their prior weights. SAS Institute, "The Four Types of Estimable Functions";
-Kuznetsova, Brockhoff & Christensen (2017). The rows of L are those of lmerTest's show_tests, on which
-Satterthwaite's df of a joint test depend a little. lmerTest departs from the definitions in two places: it
-overlooks that x:arm contains x, or arm:visit arm, where the other main effect is missing, and then tests the
-reference level alone; and it takes poly(x, 2) for a category.
+Kuznetsova, Brockhoff & Christensen (2017). The rows of L are those of lmerTest's show_tests, not orthonormal
+ones: Satterthwaite's df of a joint test depend a little on the basis, and lmerTest's tables are the reference
+for these. lmerTest departs from the definitions in two places: it overlooks that x:arm contains x, or
+arm:visit arm, where the other main effect is missing, and then tests the reference level alone; and it takes
+poly(x, 2) for a category.
 """
 
 from __future__ import annotations

@@ -11,7 +11,14 @@ import numpy as np
 from lmmcore.arguments import number, numbers
 from lmmcore.data import to_frame
 from lmmcore.errors import ArgumentError, FitError
-from lmmcore.inference.wald import DfMethod, Estimates, JointTest, joint_test, linear_estimates
+from lmmcore.inference.wald import (
+    DfMethod,
+    Estimates,
+    JointTest,
+    joint_test,
+    linear_estimates,
+    orthonormal_rows,
+)
 from lmmcore.inference.words import listed
 from lmmcore.model import Model
 from lmmcore.solution import Solution
@@ -29,7 +36,9 @@ def contrast(
     """Frame of one row. L : one contrast, {term: weight} or (p,), gives a t test of L'beta = rhs with columns
     hypothesis, estimate, std_error, statistic, df, p_value, conf_low, conf_high; several, as a list of
     mappings or (k, p), give their joint F test with columns hypothesis, statistic, num_df, den_df, p_value.
-    A mapping may name terms that were left out as well, where columns of the design depend on each other.
+    The joint test's Satterthwaite df are those of orthonormal rows in the coordinates of the terms, however
+    the hypothesis is written (lmmcore.inference.wald.orthonormal_rows). A mapping may name terms that were
+    left out as well, where columns of the design depend on each other.
 
     Raises ArgumentError for unknown terms, a wrong shape or an empty hypothesis, FitError for a hypothesis
     that the data do not determine (lmmcore.likelihood.null_space).
@@ -71,7 +80,7 @@ def tested(
     matrix, words = whole[:, model.coordinates.kept], " and ".join(equations)
     columns: dict[str, Any] = {"hypothesis": [words]}
     if not single:
-        test = joint(matrix, values)
+        test = joint(*orthonormal_rows(matrix, values))
         shown = {"statistic": test.statistic, "num_df": test.num_df, "den_df": test.den_df}
         columns |= {name: [value] for name, value in shown.items()} | {"p_value": [test.p_value]}
         return to_frame(columns, model.table.backend)

@@ -12,7 +12,7 @@ import numpy as np
 
 from lmmcore.data import to_frame
 from lmmcore.errors import FitError
-from lmmcore.inference.wald import DfMethod, joint_test
+from lmmcore.inference.wald import DfMethod, joint_test, orthonormal_rows
 from lmmcore.model import Model
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ def compare_fixed(small: Fit, large: Fit, df: DfMethod = "kenward-roger") -> Any
     """Frame of one row: hypothesis, statistic (F), num_df, den_df, p_value.
 
     small, large : fits of the same rows; the fixed part of small is a special case of large's. The
-    covariance is that of large. Raises FitError if the rows differ or the models are not nested.
+    covariance is that of large. L has orthonormal rows in the user's coordinates, so that Satterthwaite's df
+    are those of `contrast` and, where terms are left out, of lmerTest. Raises FitError if the rows differ or
+    the models are not nested.
     """
     model, other = large.solution.model, small.solution.model
     if model.n != other.n or not np.array_equal(
@@ -50,7 +52,7 @@ def compare_fixed(small: Fit, large: Fit, df: DfMethod = "kenward-roger") -> Any
         raise FitError("Both models have the same fixed part, so that there is nothing to test.")
     across = np.linalg.qr(B, mode="complete")[0][:, B.shape[1] :]  # L' : (p, l), orthogonal to B
     L = np.linalg.solve(model.coordinates.fixed.T, across).T
-    test = joint_test(large.solution, L, 0.0, df)
+    test = joint_test(large.solution, *orthonormal_rows(L), df)
     return to_frame(
         {
             "hypothesis": [_hypothesis(other, model)],

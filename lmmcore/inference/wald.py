@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 
+from lmmcore.errors import ArgumentError
 from lmmcore.inference.information import CovarianceInformation
 from lmmcore.inference.kenward_roger import adjusted_vcov, kenward_roger, scaled_f
 from lmmcore.inference.satterthwaite import combined_df, satterthwaite
@@ -98,11 +99,34 @@ def _single_df(solution: Solution, information: CovarianceInformation, row: np.n
     return scaled_f(solution, information, row[None])[1] if row.any() else float("nan")
 
 
+def orthonormal_rows(L: np.ndarray, rhs: np.ndarray | float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """The hypothesis L beta = rhs by orthonormal rows : (l, p) in the user's coordinates, l its rank, and
+    their right sides : (l,).
+
+    Every way to write a hypothesis has these rows, up to a rotation that no joint test depends on. Where a
+    hypothesis leaves terms out they are the unit vectors. Raises ArgumentError if rows contradict each other.
+    """
+    sizes = np.linalg.norm(L, axis=1)
+    chosen = sizes > 0
+    unit, d = L[chosen] / sizes[chosen, None], np.broadcast_to(rhs, len(L))[chosen] / sizes[chosen]
+    left, values, rows = np.linalg.svd(unit, full_matrices=False)
+    rank = int((values > REPEATED * values.max(initial=0.0)).sum())
+    right = left[:, :rank].T @ d / values[:rank]
+    if np.abs(unit @ (right @ rows[:rank]) - d).max(initial=0.0) > REPEATED**0.5 * np.abs(d).max(initial=0.0):
+        raise ArgumentError(
+            "The hypotheses contradict each other: rows of L that depend on each other have other values in "
+            "rhs; leave one of them out."
+        )
+    return rows[:rank], right
+
+
 def joint_test(
     solution: Solution, L: np.ndarray, rhs: np.ndarray | float = 0.0, df: DfMethod = "satterthwaite"
 ) -> JointTest:
     """F test of L beta = rhs for L : (k, p) in the user's coordinates; rows that repeat others are merged.
 
+    Satterthwaite's df depend on the basis of the rows, as lmerTest's do: those of independent combinations of
+    the rows as they stand are combined. See orthonormal_rows for the one that a hypothesis has by itself.
     Raises ValueError for an unknown method or if nothing is tested, FitError for Kenward and Roger's method
     after ML.
     """

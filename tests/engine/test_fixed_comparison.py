@@ -1,9 +1,15 @@
 """F tests of nested fixed parts, against pbkrtest's KRmodcomp and by invariance."""
 
+import json
+from pathlib import Path
+
 import polars as pl
 import pytest
 
 import lmmcore as lmm
+from tests.factorial import factorial
+
+DATA = Path(__file__).resolve().parents[1] / "reference/inference_reference.json"
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +70,56 @@ def test_user_mistakes(sleep):
         lmm.compare_fixed(large, large)
     with pytest.raises(lmm.FitError, match="different rows"):
         lmm.compare_fixed(lmm.fit("Reaction ~ 1 + (1 | Subject)", sleep.head(100)), large)
+
+
+# R 4.2.2, lmerTest 3.1-3: contest(lmer(y ~ arm * visit + x + (1 | id), control = lmerControl("bobyqa")), L)
+# with L the rows of diag(10) of the terms left out.
+LMERTEST = {
+    "arm + visit + x": (6.88223531514, 4, 125.746092643),
+    "arm + x": (21.7579570194, 6, 125.548747222),
+    "visit + x": (4.80898185910, 6, 103.717935578),
+    "x": (16.5048366218, 8, 108.796919579),
+    "1": (18.2991268461, 9, 110.557377649),
+}
+
+
+@pytest.mark.parametrize("left", LMERTEST)
+def test_satterthwaite_against_lmertest_and_contrast(left):
+    """The df of a joint test depend on the basis of the hypothesis: one basis, that of lmerTest's rows."""
+    large = lmm.fit("y ~ arm * visit + x + (1 | id)", factorial())
+    row = one_row(lmm.fit(f"y ~ {left} + (1 | id)", factorial()), large, df="satterthwaite")
+    statistic, num_df, den_df = LMERTEST[left]
+    assert (row["statistic"], row["num_df"]) == (pytest.approx(statistic, rel=1e-5), num_df)
+    assert row["den_df"] == pytest.approx(den_df, rel=1e-5)
+    gone = [name for name in large.terms if f"{name} = 0" in row["hypothesis"].split(" and ")]
+    by_rows = large.contrast([{name: 1} for name in gone]).row(0, named=True)
+    assert by_rows["den_df"] == pytest.approx(row["den_df"], rel=1e-8)
+
+
+def test_the_way_of_writing_a_hypothesis_does_not_matter():
+    """All differences of three arms, those to one of them, one row twice, in any units; with values too."""
+    fit = lmm.fit("y ~ arm * visit + x + (1 | id)", factorial())
+    b, c = "arm[T.b]", "arm[T.c]"
+    plain = fit.contrast([{b: 1}, {c: 1}], rhs=[1, -2]).row(0, named=True)
+    for rows, values in (
+        ([{b: 1}, {b: 1, c: -1}], [1, 3]),
+        ([{b: 100}, {b: 1, c: -1}, {c: 1e-3}], [100, 3, -2e-3]),
+        ([{b: 1, c: 1}, {b: 1, c: -1}], [-1, 3]),
+    ):
+        other = fit.contrast(rows, rhs=values).row(0, named=True)
+        for name in ("statistic", "num_df", "den_df", "p_value"):
+            assert other[name] == pytest.approx(plain[name], rel=1e-8)
+    with pytest.raises(lmm.LmmError, match="contradict each other"):
+        fit.contrast([{b: 1}, {b: 2}], rhs=[1, 1])
+
+
+def test_rat_pups():
+    """lmerTest 3.1-3: contest(lmer(weight ~ sex * Treatment + Lsize + (1 | Litter)), diag(7)[rows, ]), the
+    rows those of Treatment and sex:Treatment, nlme's RatPupWeight, levels by alphabet."""
+    pups = pl.DataFrame(json.loads(DATA.read_text("utf-8"))["data"]["rat_pups"])
+    levels = {"sex": ["Female", "Male"], "Treatment": ["Control", "High", "Low"]}
+    large = lmm.fit("weight ~ sex * Treatment + Lsize + (1 | Litter)", pups, categories=levels)
+    small = lmm.fit("weight ~ sex + Lsize + (1 | Litter)", pups, categories=levels)
+    row = one_row(small, large, df="satterthwaite")
+    assert (row["statistic"], row["num_df"]) == (pytest.approx(6.073047671, rel=1e-6), 4)
+    assert row["den_df"] == pytest.approx(74.78178262, rel=1e-5)
