@@ -84,6 +84,11 @@ def combined(table: Table, columns: tuple[str, ...]) -> Factor:
     return factors[0] if len(factors) == 1 else interaction(factors)
 
 
+def same_levels(one: Factor, other: Factor) -> bool:
+    """Whether two factors of the same rows divide them in the same way."""
+    return one.size == other.size and _nested(one, other)
+
+
 def _nested(inner: Factor, outer: Factor) -> bool:
     """Whether each level of inner occurs with one level of outer only."""
     of = np.full(inner.size, -1)

@@ -102,12 +102,13 @@ def choose(
     Under an information criterion the first of the ladder. Under `lrt` a walk: start at the model
     with the fewest parameters, go once through the others by number of parameters (the higher
     likelihood first where these are equal), and move whenever the current model is nested in the
-    next and p < alpha.
+    next and p < alpha; a test without a p value moves nothing.
     """
     entries = [entry for entry in entries if entry["loglik"] is not None]
     if criterion != "lrt":
         return entries[0]["model"]
-    p_values = {(test["null"], test["alternative"]): test["p_value"] for test in tests}
+    known = [test for test in tests if test["p_value"] is not None]
+    p_values = {(test["null"], test["alternative"]): test["p_value"] for test in known}
     current, *larger = (
         e["model"] for e in sorted(entries, key=lambda entry: (entry["npar"], -entry["loglik"]))
     )

@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
+from null_distributions import of_independent, of_machines, of_nugget
 
 import lmmcore as lmm
 
@@ -39,7 +40,7 @@ def simulated(model: str, subjects: int, rng: np.random.Generator) -> tuple[pl.D
         signal += b[:, :1] + b[:, 1:] * t
     elif model == "intercept":
         signal += rng.normal(size=(subjects, 1))
-    elif model == "ar1":
+    elif model in ("ar1", "nugget"):
         for j in range(1, VISITS + 1):
             noise[:, j] = RHO * noise[:, j - 1] + np.sqrt(1 - RHO**2) * noise[:, j]
     y = signal + noise
@@ -150,4 +151,7 @@ OUTCOMES: dict[str, Callable[..., Iterator[tuple[str, bool]]]] = {
     "slope": of_slope,
     "ar1": of_ar1,
     "none": of_none,
+    "independent": of_independent,
+    "nugget": of_nugget,
+    "machines": of_machines,
 }

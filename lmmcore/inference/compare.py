@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Comparison:
     """ladder : a dict a model, lowest AIC first (model, formula, npar, loglik, deviance, aic, aicc, bic,
     delta, weight). tests : a dict a nested pair (null, alternative, statistic, df, distribution, p_value,
-    p_value_naive), the naive p from chi-square with df parameters."""
+    p_value_naive), the naive p from chi-square with df parameters. Where parameters of the alternative mean
+    nothing under the null, both p are None and distribution says what to do instead."""
 
     ladder: list[dict[str, Any]]
     tests: list[dict[str, Any]]
@@ -35,10 +36,12 @@ class Comparison:
                 f"{row['aicc']:>11.2f}{row['bic']:>11.2f}{row['weight']:>9.3f}"
             )
         for test in self.tests:
-            lines.append(
-                f"{test['null']} in {test['alternative']}: LRT {test['statistic']:.3f}, "
-                f"p = {test['p_value']:.4g} ({test['distribution']}), naive p = {test['p_value_naive']:.4g}"
-            )
+            told = f"{test['null']} in {test['alternative']}: LRT {test['statistic']:.3f}, "
+            if test["p_value"] is None:
+                lines.append(f"{told}{test['distribution']}")
+                continue
+            naive = f"naive p = {test['p_value_naive']:.4g}"
+            lines.append(f"{told}p = {test['p_value']:.4g} ({test['distribution']}), {naive}")
         return "\n".join(lines)
 
 
@@ -122,12 +125,13 @@ def _test(name: str, other: str, null: Fit, alternative: Fit, found: Step) -> di
     df = alternative.npar - null.npar
     # Both optima are exact to 1e-9 or so; a smaller difference is rounding.
     statistic = max(0.0, 2 * (alternative.loglik - null.loglik))
+    told: dict[str, Any] = {"null": name, "alternative": other, "statistic": statistic, "df": df}
+    if found.unidentified:
+        named = " and ".join(found.unidentified)
+        why = f"no p value by a formula: without correlation {named} mean nothing; use lmm.bootstrap_lrt"
+        return told | {"distribution": why, "p_value": None, "p_value_naive": None}
     distribution = null_distribution(null, alternative, found)
-    return {
-        "null": name,
-        "alternative": other,
-        "statistic": statistic,
-        "df": df,
+    return told | {
         "distribution": str(distribution),
         "p_value": distribution.p_value(statistic),
         "p_value_naive": chi_square(df).p_value(statistic),
@@ -138,8 +142,9 @@ def null_distribution(null: Fit, alternative: Fit, found: Step) -> ChiBar:
     """Distribution of the likelihood ratio under the null, by the cone the alternative adds.
 
     Exact asymptotics while at most one direction is bounded (one new variance, alone or with its
-    covariances); otherwise the weights of the cone are simulated in the metric of the information at
-    the null. A null that itself stands on the boundary makes all of this approximate.
+    covariances, or one nugget or correlation that cannot be negative); otherwise the weights of the cone
+    are simulated in the metric of the information at the null. A null that itself stands on the boundary
+    makes all of this approximate.
     """
     free = found.fixed + found.residual + found.merged
     sizes = []
@@ -149,13 +154,9 @@ def null_distribution(null: Fit, alternative: Fit, found: Step) -> ChiBar:
             free += (len(block.columns) - len(new)) * len(new)  # covariances of new with old effects
         else:  # each parameter is a variance of its own
             sizes += [1] * len(Block(block.columns, block.kind).units())
-    if found.nugget:
-        # One bounded direction more; with others beside it, chi-square is an upper bound.
-        return (
-            chi_square(free + sum(size * (size + 1) // 2 for size in sizes))
-            if sizes
-            else half_space(free - 1)
-        )
+    if found.bounded:
+        # Beside new variances, the half space that holds the cone: an upper bound.
+        return half_space(free - 1 + sum(size * (size + 1) // 2 for size in sizes))
     if not sizes:
         return chi_square(free)
     if sizes == [1]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.covariance.random import Block
+from lmmcore.grouping import combined
 from lmmcore.inference.nesting import Step
 from lmmcore.likelihood.nested import NestedMoments
 from lmmcore.likelihood.objective import Objective
@@ -125,12 +126,24 @@ def embedded(null: Solution, alternative: Model) -> np.ndarray:
             places = [names.index(pair) for pair in mine]
             psi[np.ix_(places, places)] = part
             continue
-        # (1 | g) within (0 + f | g): the null's effects are combinations of others.
-        places = [index for index, (group, _) in enumerate(names) if group == block.group]
+        # (1 | g) and (1 | g:f) within (0 + f | g): the null's effects are combinations of others.
+        own = set(null.model.groups[block.level].columns)
+        outer = [other for other in alternative.blocks if set(alternative.groups[other.level].columns) <= own]
+        places = [place for other in outer[-1:] for place in other.columns]
         Z, Z0 = _effects(alternative, places), _effects(null.model, block.columns)
-        made_of = np.linalg.lstsq(Z, Z0)[0]
-        psi[np.ix_(places, places)] += made_of @ part @ made_of.T
+        inner = own - set(alternative.groups[outer[-1].level].columns)
+        for rows in _levels(null.model, sorted(inner)):
+            made_of = np.linalg.lstsq(Z, np.where(rows[:, None], Z0, 0.0))[0]
+            psi[np.ix_(places, places)] += made_of @ part @ made_of.T
     return psi
+
+
+def _levels(model: Model, columns: Sequence[str]) -> list[np.ndarray]:
+    """Which rows (n,) of the table have each combination of levels of the columns; all, of no column."""
+    if not columns:
+        return [np.ones(model.n, dtype=bool)]
+    factor = combined(model.table, tuple(columns))
+    return [factor.codes == code for code in range(factor.size)]
 
 
 def _effects(model: Model, columns: Sequence[int]) -> np.ndarray:
