@@ -12,13 +12,11 @@ import numpy as np
 from lmmcore.covariance.random import RandomCovariance
 from lmmcore.covariance.residual import BoundResidual, Residual, ResidualMoments
 from lmmcore.covariance.variance import Variance
-from lmmcore.covariance.visits import Visits
 from lmmcore.data import Factor, Table
 from lmmcore.formula.design import Design
 from lmmcore.formula.parse import Formula, RandomTerm
 from lmmcore.grouping import Group
 from lmmcore.likelihood.coordinates import Coordinates
-from lmmcore.likelihood.deflated import Deflated
 from lmmcore.moments.grid import Grid
 from lmmcore.moments.patterns import Patterns
 from lmmcore.moments.subjects import SortedRows, Subjects
@@ -65,8 +63,7 @@ class Rows:
     order : (n,) places of the sorted rows in the table; None if they were sorted already.
     X, Z : columns (n,) in the user's units, an intercept as a broadcast 1; y : (n,) the response less the
     offset; offset : (n,), 0 without one; weights : (n,) prior weights, None without.
-    units : for each level the rows as its moments see them. visits : what the times stand for, if they are
-    visits by name.
+    units : for each level the rows as its moments see them.
     """
 
     order: np.ndarray | None
@@ -76,7 +73,6 @@ class Rows:
     offset: np.ndarray
     weights: np.ndarray | None
     units: tuple[SortedRows, ...]
-    visits: Visits | None = None
 
     def unsorted(self, values: np.ndarray) -> np.ndarray:
         """Values of sorted rows, back in the order of the table."""
@@ -94,9 +90,7 @@ class Model:
     groups : grouping factors, outermost first; random : the random terms, in that order; covariances :
     structure of Psi of each level; structure : the residual structure, bound; tries : values of its
     parameters to start from; grid : the data summed by pattern of visits, where there is a residual structure
-    and a grid; make_cells, make_moments : see cells and moments; make_deflated : gives the moments of
-    lmmcore.likelihood.deflated, None where the rows are not at hand; variation : sum of squares of the
-    response less its least-squares fit.
+    and a grid; make_cells, make_moments : see cells and moments.
     """
 
     spec: Specification
@@ -113,8 +107,6 @@ class Model:
     grid: Grid | None
     make_cells: Callable[[], tuple[Subjects, ...]]
     make_moments: Callable[[], Subjects | Patterns | ResidualMoments]
-    make_deflated: Callable[[np.ndarray | None], Deflated] | None
-    variation: float
 
     @cached_property
     def cells(self) -> tuple[Subjects, ...]:

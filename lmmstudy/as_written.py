@@ -1,5 +1,9 @@
 """A raw file of which nothing is known: its table, and how it is written, guessed from its content."""
 
+import csv
+import io
+import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,16 +12,23 @@ import polars as pl
 from lmmstudy.clean_bytes import decoded, read_bytes, unpacked
 from lmmstudy.clean_read import kind_of, parquet_table, text_table
 
-SEPARATORS = (",", ";", "\t", "|")
+SEPARATORS = (",", ";", "\t", "|", " ")
+ENCODINGS = ("cp1252", "cp850", "mac_roman")
+"""Of one byte a character: Windows, DOS, the old Mac."""
+USUAL = frozenset("äöüßÄÖÜéèêëÉÈàâáãÀçÇîïíôóõûùúñÑåøæÅØÆœ°µ²³½¼±×÷€£§·–—‘’“”…®©≤≥\u00a0")
+"""Characters beyond ASCII that tables of Western languages have."""
+LOOK = 300
+"""Lines that are looked at."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """How the file is written, and its table."""
+    """How the file is written, and its table. header : the row of the names, 1 for the first."""
 
     kind: str
     encoding: str | None
     separator: str | None
+    header: int
     frame: pl.DataFrame
 
 
@@ -26,33 +37,76 @@ def open_file(path: Path, name: str) -> Source:
     content = unpacked(read_bytes(path, name), name)
     kind = kind_of(path)
     if kind == "parquet":
-        return Source(kind, None, None, parquet_table(content, name))
+        return Source(kind, None, None, 1, parquet_table(content, name))
     encoding = _encoding(content)
     text = decoded(content, encoding, name)
-    separator = _separator(text)
-    return Source(kind, encoding, separator, text_table(text, separator, name))
+    separator, header = _shape(text)
+    return Source(kind, encoding, separator, header, text_table(text, separator, name, header))
 
 
 def _encoding(content: bytes) -> str:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
-    for encoding in ("utf-8", "cp1252"):
-        try:
-            content.decode(encoding)
-            return encoding
-        except UnicodeDecodeError:
-            continue
-    return "latin-1"
+    even, odd = content[:2000:2].count(0), content[1:2000:2].count(0)
+    if max(even, odd) > 0.4 * min(len(content), 2000) / 2:
+        return "utf-16-le" if odd > even else "utf-16-be"
+    try:
+        content.decode("utf-8")
+        return "utf-8"
+    except UnicodeDecodeError:
+        return max(ENCODINGS, key=lambda encoding: _letters(content, encoding))
 
 
-def _separator(text: str) -> str:
-    """The mark that the first lines have in equal number, the most frequent of several."""
-    lines = [line for line in text.split("\n", 50)[:50] if line.strip()]
-    counts = {mark: [line.count(mark) for line in lines] for mark in SEPARATORS}
+def _letters(content: bytes, encoding: str) -> float:
+    """Share of the characters beyond ASCII that are usual ones in this encoding, no capitals within words."""
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        return 0.0
+    strange = [(c, before) for c, before in zip(text, f" {text}", strict=False) if not c.isascii()]
+    usual = [c in USUAL and not (c.isupper() and before.islower()) for c, before in strange]
+    return sum(usual) / max(len(usual), 1)
 
-    def fit(mark: str) -> tuple[float, int]:
-        found = counts[mark]
-        same = sum(count == found[0] for count in found) / len(found) if found and found[0] else 0.0
-        return same, found[0] if found else 0
 
-    return max(SEPARATORS, key=fit)
+def _shape(text: str) -> tuple[str, int]:
+    """The separator, and the row of the names: the mark that cuts most lines into equally many fields."""
+    lines = text.split("\n", LOOK)[:LOOK]
+    found = {mark: _grid(lines, mark) for mark in SEPARATORS}
+    best = max(SEPARATORS[:-1], key=lambda mark: found[mark][0])
+    if found[best][0] == NONE and found[" "][0] > NONE:
+        best = " "
+    return best, found[best][1]
+
+
+NONE = (False, 0.0, 0)
+
+
+def _grid(lines: list[str], mark: str) -> tuple[tuple[bool, float, int], int]:
+    """How well the mark separates the lines (whether there are names, share of equal lines, fields), and the
+    row of the names."""
+    records = [_fields(line, mark) for line in lines]
+    widths = Counter(len(record) for record in records if any(record))
+    width, times = max(widths.items(), key=lambda item: (item[1], item[0]), default=(1, 0))
+    if width < 2:
+        return NONE, 1
+    quality = (True, times / widths.total(), width)
+    if len(records[0]) == width - 1 and _names(records[0]):  # names of rows without a name, as R writes them
+        return quality, 1
+    row = next((k for k, record in enumerate(records, 1) if len(record) == width and _names(record)), None)
+    return (NONE, 1) if row is None else (quality, row)
+
+
+def _fields(line: str, mark: str) -> list[str]:
+    """The fields of one line; quotes that go on in the next line are nothing that a draft needs."""
+    try:
+        return [field.strip() for field in next(csv.reader(io.StringIO(line), delimiter=mark), [])]
+    except csv.Error:
+        return []
+
+
+def _names(record: list[str]) -> bool:
+    """Whether the fields can be names: all different, at most one empty, the first text no number."""
+    given = [field for field in record if field]
+    if len(given) < max(len(record) - 1, 2) or len(set(given)) < len(given):
+        return False
+    return not re.fullmatch(r"[-+]?[\d.,]+", given[0]) and any(c.isalpha() for c in "".join(given))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lmmstudy.clean import problems_of_raw
+from lmmstudy.clean import examine
 from lmmstudy.config import ConfigError, load, plan
 from lmmstudy.config_file import read_config
 from lmmstudy.places import usable
@@ -13,14 +13,20 @@ from lmmstudy.problems_formulas import problems_of_formulas
 def check(path: str) -> list[str]:
     """Texts for the terminal, none when all is well: what is wrong with the configuration file `path`, in
     the words that the workflow would use, then a line for each formula and raw file that cannot be used.
+    """
+    return look(path)[0]
+
+
+def look(path: str) -> tuple[list[str], list[str]]:
+    """What `check` finds, and questions (without their mark) about what can be used and is hardly meant.
 
     The raw file of a dataset is looked at as soon as its own stanza is sound, whatever else is not.
     """
     try:
         given = read_config(path)
     except ConfigError as error:
-        return [str(error)]
-    found = []
+        return [str(error)], []
+    found, doubtful = list[str](), list[str]()
     try:
         load(given, where=path)
     except ConfigError as error:
@@ -29,8 +35,10 @@ def check(path: str) -> list[str]:
         jobs = plan(config)
         found += problems_of_formulas(jobs)
         design = jobs[name]["clean"]
-        found += problems_of_raw(name, design["path"] if usable(design["path"]) else None, design)
-    return found
+        problems, doubts = examine(name, design["path"] if usable(design["path"]) else None, design)
+        found += problems
+        doubtful += doubts
+    return found, doubtful
 
 
 def _alone(config: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

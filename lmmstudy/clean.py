@@ -23,6 +23,7 @@ from lmmstudy.clean_wide import lengthen
 from lmmstudy.files import write_atomically, write_json
 from lmmstudy.layout import Layout
 from lmmstudy.log import fact
+from lmmstudy.plausible import doubts
 from lmmstudy.wording import one_line, shown
 
 REST = "the dataset cannot be used"
@@ -68,13 +69,20 @@ def _log(record: Mapping[str, Any]) -> None:
 
 def problems_of_raw(dataset: str, raw: str | None, design: Mapping[str, Any]) -> list[str]:
     """Everything that keeps the file from being used, in the words of `clean_file`, a sentence a problem."""
+    return examine(dataset, raw, design)[0]
+
+
+def examine(dataset: str, raw: str | None, design: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """The problems (see `problems_of_raw`), and for a file without one what is doubtful about the choice
+    of its columns."""
+    layout = Layout(design)
     try:
         if raw is None:
             raise Unusable(_why_absent(design["path"]))
-        _clean(raw, Layout(design), _blank(dataset, design, ""))
+        table = _clean(raw, layout, _blank(dataset, design, ""))
     except Unusable as reason:
-        return [_sentence(dataset, problem) for problem in (reason, *reason.others)]
-    return []
+        return [_sentence(dataset, problem) for problem in (reason, *reason.others)], []
+    return [], [one_line(doubt) for doubt in doubts(dataset, table, layout)]
 
 
 def _sentence(dataset: str, reason: object) -> str:
@@ -120,7 +128,9 @@ def _clean(raw: str, layout: Layout, record: dict[str, Any]) -> pl.DataFrame:
             else "the file has a header but no rows"
         )
 
-    table = frame.sort(layout.subject, layout.time).select(layout.columns)
+    # Replicates have no order of their own: that of the file must not count.
+    order = layout.columns if layout.design["duplicates"] == "keep" else []
+    table = frame.sort(list(dict.fromkeys([*layout.key, *order]))).select(layout.columns)
     record["rows"]["used"] = table.height
     record["subjects"]["used"] = table[layout.subject].n_unique()
     record["columns"] = column_summaries(table, summarised, layout)

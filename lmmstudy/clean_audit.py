@@ -41,7 +41,7 @@ def visits(table: pl.DataFrame, layout: Layout) -> dict[str, Any]:
     """Distinct times, visits per subject, and which subjects were seen at which times.
 
     Times and patterns are given for a grid of at most `MOST_TIMES` times; patterns most frequent
-    first.
+    first. There are none in data without a time.
     """
     per_subject = table.group_by(layout.subject).len(ROW)[ROW]
     summary = {
@@ -49,24 +49,25 @@ def visits(table: pl.DataFrame, layout: Layout) -> dict[str, Any]:
         "median": per_subject.median(),
         "max": per_subject.max(),
     }
-    times = table[layout.time].unique().sort().to_list()
-    if len(times) > MOST_TIMES:
-        return {"times": [], "per_subject": summary, "patterns": []}
-    seen: dict[Any, set[float]] = {}
-    for subject, time in table.select(layout.subject, layout.time).iter_rows():
-        seen.setdefault(subject, set()).add(time)
-    counts: dict[tuple[int, ...], int] = {}
-    for visited in seen.values():
-        pattern = tuple(int(time in visited) for time in times)
-        counts[pattern] = counts.get(pattern, 0) + 1
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], [-v for v in item[0]]))
-    patterns = [{"visits": list(p), "subjects": n} for p, n in ranked[:MOST_PATTERNS]]
-    return {"times": times, "per_subject": summary, "patterns": patterns}
+    none: dict[str, Any] = {"times": [], "per_subject": summary, "patterns": []}
+    if layout.time is None or table[layout.time].n_unique() > MOST_TIMES:
+        return none
+    times = table[layout.time].unique().sort()
+    # A pattern is a number whose binary digits are the visits, the first one in front.
+    digits = pl.DataFrame({"time": times, "digit": [1 << k for k in reversed(range(len(times)))]})
+    seen = table.select(pl.col(layout.subject).alias("subject"), pl.col(layout.time).alias("time")).unique()
+    patterns = seen.join(digits, on="time").group_by("subject").agg(pl.col("digit").sum())
+    ranked = patterns["digit"].value_counts().sort("count", "digit", descending=True).head(MOST_PATTERNS)
+    listed = [
+        {"visits": [int(digit) for digit in f"{pattern:0{len(times)}b}"], "subjects": subjects}
+        for pattern, subjects in ranked.iter_rows()
+    ]
+    return none | {"times": times.to_list(), "patterns": listed}
 
 
 def attrition(table: pl.DataFrame, layout: Layout) -> list[dict[str, Any]]:
     """Subjects and response at each time, by level of the group (`"all"` without one)."""
-    if table[layout.time].n_unique() > MOST_TIMES:
+    if layout.time is None or table[layout.time].n_unique() > MOST_TIMES:
         return []
     group = pl.lit("all") if layout.group is None else pl.col(layout.group)
     response = pl.col("value")

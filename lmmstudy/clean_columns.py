@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from lmmstudy.clean_bytes import Unusable
-from lmmstudy.clean_read import ROW
+from lmmstudy.clean_read import ROW, separator_of
 from lmmstudy.clean_time import describe, to_numbers
 from lmmstudy.clean_values import (
     EXAMPLES,
@@ -21,7 +21,9 @@ from lmmstudy.clean_values import (
     not_numbers,
     numeric_codes,
     parse,
+    separated,
     subjects,
+    thousands,
 )
 from lmmstudy.layout import Layout, label
 from lmmstudy.wording import quoted
@@ -129,6 +131,8 @@ def _settle(values: pl.Series, rows: pl.Series, layout: Layout, changes: _Change
         numbers = values
     else:
         numbers = parse(values, layout.design["decimal"])
+        if thousands(values, numbers, separator_of(layout.design)):
+            raise separated(values, rows)
         changes.note("decimal comma", numbers.is_not_null() & values.str.contains(",", literal=True))
         if changes.original.dtype != pl.String:  # a Boolean or a categorical column of a Parquet file
             numbers = pl.Series(column, [None] * len(values), dtype=pl.Float64)

@@ -19,7 +19,7 @@ import polars as pl
 from lmmstudy.clean_bytes import Unusable, decoded, read_bytes, unpacked
 from lmmstudy.wording import did_you_mean, quoted
 
-__all__ = ["ROW", "Unusable", "kind_of", "parquet_table", "read_raw", "text_table"]
+__all__ = ["ROW", "Unusable", "kind_of", "parquet_table", "read_raw", "separator_of", "text_table"]
 
 ROW = "\0row"
 """The column of row numbers; no column of a raw file has this name."""
@@ -40,12 +40,18 @@ def read_raw(
     if kind == "parquet":
         frame = parquet_table(content, name)
     else:
-        source["separator"] = design.get("separator", "\t" if kind == "tsv" else ",")
+        source["separator"] = separator_of(design)
         source["encoding"] = design["encoding"]
         text = decoded(content, source["encoding"], name)
-        frame = text_table(text, source["separator"], name)
+        frame = text_table(text, source["separator"] or ",", name, design.get("header_row", 1))
     _require(columns, frame.columns, source.get("separator"), name)
-    return frame.select(columns).with_row_index(ROW, offset=2)
+    return frame.select(columns).with_row_index(ROW, offset=1 + design.get("header_row", 1))
+
+
+def separator_of(design: Mapping[str, Any]) -> str | None:
+    """The character between the fields of a dataset's text file; None for a Parquet file."""
+    usual = {"parquet": None, "tsv": "\t", "csv": ","}
+    return design.get("separator", usual[kind_of(Path(design["path"]))])
 
 
 def kind_of(path: Path) -> str:
@@ -55,23 +61,32 @@ def kind_of(path: Path) -> str:
     return kind if kind in ("parquet", "tsv") else "csv"
 
 
-def text_table(text: str, separator: str, name: str) -> pl.DataFrame:
+def text_table(text: str, separator: str, name: str, header: int = 1) -> pl.DataFrame:
     """The table that `text` holds, every field as text (null where it is empty), names without spaces
-    around them. Raises `Unusable`.
+    around them.
+
+    header : the row of the names; what stands above it is left out. Raises `Unusable`.
     """
+    if not text.strip():
+        raise Unusable(f"{name} is empty")
+    if header > 1:
+        above = text.split("\n", header - 1)
+        text = above[-1] if len(above) == header else ""
     if '"' in text:
-        _check_quotes(text, separator, name)
+        _check_quotes(text, separator, name, header)
     names = [column.strip() for column in next(_records(text, separator), [])]
     if not any(names):
-        empty = f"row 1 of {name} names no column: the names must stand in the first row"
-        raise Unusable(empty if text.strip() else f"{name} is empty")
+        place = "in the first row; or set `header_row`" if header == 1 else "where `header_row` says"
+        raise Unusable(f"row {header} of {name} names no column: the names must stand {place}")
     _check_unique(names, name)
     try:
         frame = pl.read_csv(
             io.BytesIO(text.encode()), separator=separator, infer_schema=False, raise_if_empty=False
         )
     except pl.exceptions.PolarsError as error:
-        raise Unusable(f"{name} is not a proper table: {_improper(text, separator, len(names))}") from error
+        raise Unusable(
+            f"{name} is not a proper table: {_improper(text, separator, len(names), header)}"
+        ) from error
     # Polars leaves doubled quotes in names as they are; columns without a name keep the one it gave them.
     return frame.rename({old: new for old, new in zip(frame.columns, names, strict=False) if new})
 
@@ -99,12 +114,11 @@ def _records(text: str, separator: str) -> Iterator[list[str]]:
     return csv.reader(io.StringIO(text), delimiter=separator, strict=True)
 
 
-def _check_quotes(text: str, separator: str, name: str) -> None:
+def _check_quotes(text: str, separator: str, name: str, row: int) -> None:
     """Raise `Unusable` where a quoted field does not end as it should.
 
-    Polars guesses there, and two rows can become one without a word.
+    Polars guesses there, and two rows can become one without a word. row : the number of the first.
     """
-    row = 1
     try:
         for _ in _records(text, separator):
             row += 1
@@ -115,12 +129,15 @@ def _check_quotes(text: str, separator: str, name: str) -> None:
         raise Unusable(f"{name} is not a proper table: in row {row} {what}") from error
 
 
-def _improper(text: str, separator: str, width: int) -> str:
+def _improper(text: str, separator: str, width: int, header: int) -> str:
     """What keeps the text, whose quotes are in order, from being a table, and what to do."""
-    records = enumerate(_records(text, separator), start=1)
-    if row := next((row for row, record in records if len(record) > width), None):
-        title = "remove what stands above the header"
-        remedy = title if width == 1 else "put a field with a separator in it in quotes"
+    widths = [len(record) for record in _records(text, separator)][1:]
+    if row := next((row for row, found in enumerate(widths, header + 1) if found > width), None):
+        remedy = "put a field with a separator in it in quotes"
+        if width == 1:
+            remedy = "remove what stands above the header, or set `header_row`"
+        elif all(found in (0, width + 1) for found in widths):
+            remedy = "the names of the rows have no name, as in R: write the file with `row.names = FALSE`"
         return f"row {row} has more fields than the header: {remedy}"
     return 'a field has quotes and does not begin with one: put it in quotes, and those within it twice ("")'
 

@@ -35,13 +35,16 @@ def drop_out_of_range(
 def resolve_duplicates(
     frame: pl.DataFrame, layout: Layout, dropped: dict[str, int]
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """One row for each subject and time, and the audit's `duplicates`.
+    """One row for each subject, time and occasion, and the audit's `duplicates`; under the policy `keep` all
+    rows, which are replicates.
 
     Of rows that agree in every used column the first stays. Rows that differ are settled by the
     config's policy; when that is to stop, the result holds the sentence under `stop`.
     """
-    key = [layout.subject, layout.time]
+    key = layout.key
     policy = layout.design["duplicates"]
+    if policy == "keep":
+        return frame, {"policy": policy, "identical": [], "conflicting": []}
     repeated = frame.filter(pl.struct(layout.columns).is_duplicated())
     found: dict[str, Any] = {
         "policy": policy,
@@ -57,8 +60,8 @@ def resolve_duplicates(
         return distinct, found
     if policy == "error":
         found["stop"] = (
-            f"{_times(conflicting, key)} contradicting rows ({_first(found, layout)}): correct"
-            " the file, or choose `duplicates: first`, `last`, `mean` or `drop`"
+            f"{_times(conflicting, layout)} contradicting rows ({_first(found, layout)}): correct"
+            " the file, or choose `duplicates: first`, `last`, `mean` or `drop`, or `keep` for replicates"
         )
         return distinct, found
     if policy == "mean":
@@ -97,30 +100,41 @@ def _groups(frame: pl.DataFrame, by: list[str], layout: Layout, values: bool = F
     if frame.is_empty():
         return []
     wanted = {"rows": ROW} | ({"values": layout.response} if values else {})
-    columns = [pl.col(column).alias(name) for name, column in wanted.items()]
+    places = _places(layout)
     table = (
         frame.select(
             *(pl.col(c).alias(f"by {i}") for i, c in enumerate(by)),
-            pl.col(layout.subject).alias("subject"),
-            pl.col(layout.time).alias("time"),
-            *columns,
+            *(pl.col(column).alias(name) for name, column in (places | wanted).items()),
         )
         .group_by([f"by {i}" for i in range(len(by))], maintain_order=True)
-        .agg(pl.col("subject", "time").first(), *(pl.col(name) for name in wanted))
+        .agg(pl.col(list(places)).first(), *(pl.col(name) for name in wanted))
     )
-    return table.select("subject", "time", *wanted).head(LISTED).to_dicts()
+    return table.select(*places, *wanted).head(LISTED).to_dicts()
 
 
-def _times(conflicting: pl.DataFrame, key: list[str]) -> str:
-    count = conflicting.n_unique(key)
-    return "one subject and time has" if count == 1 else f"{count} pairs of subject and time have"
+def _places(layout: Layout) -> dict[str, str]:
+    """The columns that tell rows apart, by their part: subject, time, occasion."""
+    parts = ("subject", "time", "occasion")
+    return dict(zip((part for part in parts if part in layout.design), layout.key, strict=True))
+
+
+def _times(conflicting: pl.DataFrame, layout: Layout) -> str:
+    *first, last = _places(layout)
+    words = f"{', '.join(first)} and {last}"
+    count = conflicting.n_unique(layout.key)
+    if count == 1:
+        return f"one {words} has"
+    return f"{count} {'pairs' if len(first) == 1 else 'sets'} of {words} have"
 
 
 def _first(found: Mapping[str, Any], layout: Layout, most: int = 3) -> str:
     entries = found["conflicting"]
-    shown = "; ".join(
-        f"{layout.subject} {e['subject']!r} at {layout.time} {e['time']:.15g}, rows "
-        + ", ".join(str(row) for row in e["rows"])
-        for e in entries[:most]
-    )
+    places = _places(layout)
+
+    def place(entry: Mapping[str, Any]) -> str:
+        parts = ((column, entry[part]) for part, column in places.items() if part != "subject")
+        where = ", ".join(f"{c} {v:g}" if isinstance(v, float) else f"{c} {v!r}" for c, v in parts)
+        return f"{layout.subject} {entry['subject']!r} at {where}, rows {', '.join(map(str, entry['rows']))}"
+
+    shown = "; ".join(map(place, entries[:most]))
     return shown if len(entries) <= most else f"{shown}; and {len(entries) - most} more"

@@ -13,6 +13,10 @@ from lmmstudy.wording import shown
 EXAMPLES = 5
 MARKS = {".": r"^[^,]*$", ",": r"^[^.]*$", "both": r"^(?:[^,]*|[^.,]*,[^.,]*)$"}
 THOUSANDS = r"^[+-]?\d{1,3}(?:[.,'’ \u{a0}\u{202f}]\d{3})+(?:[.,]\d+)?$"
+PERHAPS = r"^[+-]?[1-9]\d{0,2}[.,]\d{3}$"
+"""A number whose mark can stand before the fraction or between the thousands."""
+APART = 30
+"""How many times larger the other numbers are when these have lost a factor of 1000: about its root."""
 UNITS = r"^[+-]?\d+(?:[.,]\d+)?\s*[^\d\s.,]{1,12}$"
 
 
@@ -21,6 +25,28 @@ def parse(values: pl.Series, decimal: str) -> pl.Series:
     plain = values.set(~values.str.contains(MARKS[decimal]).fill_null(False), None)
     numbers = plain.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
     return numbers.set(~(numbers.abs() <= LARGEST).fill_null(False), None)
+
+
+def thousands(text: pl.Series, numbers: pl.Series, separator: str | None) -> bool:
+    """Whether marks that were read as decimal marks evidently separate thousands.
+
+    All of them have three digits behind them, and either they are commas in a file of fields separated by
+    commas, or the other numbers are a thousand times larger: 950, 1.010, 1.060. text : as in the file;
+    numbers : as read.
+    """
+    marked = text.str.contains("[.,]").fill_null(False)
+    doubtful = text.str.contains(PERHAPS).fill_null(False) & numbers.is_not_null()
+    for mark in ",.":
+        of_mark = marked & text.str.contains(mark, literal=True).fill_null(False)
+        if not of_mark.any() or not doubtful.filter(of_mark).all():
+            continue
+        if mark == "," == separator:
+            return True
+        others = numbers.filter(~of_mark).drop_nulls().abs().median()
+        own = numbers.filter(of_mark).abs().median()
+        if isinstance(others, float) and isinstance(own, float) and others > APART * own:
+            return True
+    return False
 
 
 def subjects(values: pl.Series) -> pl.Series:
@@ -70,6 +96,16 @@ def not_numbers(values: pl.Series, rows: pl.Series, strange: pl.Series, layout: 
     elif covariate:
         advice += f"; if {column!r} is a category, list its levels under `categories`"
     return Unusable(f"column {column!r} holds what is not a number: {where}: {advice}")
+
+
+def separated(values: pl.Series, rows: pl.Series) -> Unusable:
+    """Why a column with separators of thousands (see `thousands`) is not read, and what to do about it."""
+    doubtful = values.str.contains(PERHAPS).fill_null(False)
+    return Unusable(
+        f"column {values.name!r} has marks that separate thousands, to judge by the file: "
+        f"{listing(values, rows, doubtful)}: as decimal marks they would make these numbers a thousandth; "
+        "remove them, or write fractions with another number of digits (1.010 as 1.01)"
+    )
 
 
 def _decimal_comma(texts: pl.Series, layout: Layout) -> bool:

@@ -15,6 +15,7 @@ def lengthen(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     `Unusable` when the columns are of different types.
     """
     columns = list(layout.wide)
+    assert layout.time is not None  # which the configuration was checked for
     types = {frame[column].dtype for column in columns}
     if len(types) > 1 and not all(kind.is_numeric() for kind in types):
         raise Unusable(f"the columns {quoted(columns)} of `wide` hold different things: store all as numbers")

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from lmmstudy.config_file import ConfigError, listing, read_config
-from lmmstudy.formulas import columns_used, fill_formula, residual_structure, variance_structure
+from lmmstudy.formulas import ROLES, columns_used, fill_formula, residual_structure, variance_structure
 from lmmstudy.places import problems_of_paths
 from lmmstudy.problems import problems_of
 from lmmstudy.project import PROJECT
@@ -25,10 +25,9 @@ __all__ = ["CONFIG", "ConfigError", "load", "plan", "read_schema", "study"]
 
 CONFIG = "config/config.yaml"
 SCHEMA = PROJECT / "workflow" / "schemas" / "config.schema.yaml"
-ROLES = ("subject", "time", "response")
 CLEANING = (
-    *("path", "separator", "decimal", "encoding"),
-    *("group", "categories", "missing", "range", "duplicates"),
+    *("path", "header_row", "separator", "decimal", "encoding"),
+    *("group", "occasion", "categories", "missing", "range", "duplicates"),
     *("wide", "time_unit", "time_zero", "date_format"),
 )
 
@@ -110,7 +109,10 @@ def plan(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def _cleaning(dataset: Mapping[str, Any], models: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a dataset's stanza that decides its clean table, and its covariates."""
     own = _pick(dataset, (*ROLES, *CLEANING))
-    return own | {"covariates": columns_used(dataset, models)[len(ROLES) :]}
+    if "time" not in own and "occasion" not in own:
+        own["duplicates"] = "keep"
+    roles = [dataset[role] for role in ROLES if role in dataset]
+    return own | {"covariates": columns_used(dataset, models)[len(roles) :]}
 
 
 def _fitting(dataset: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,113 +1,114 @@
-"""What the columns of an unknown table look like, and which of them is probably what."""
+"""What the columns of an unknown table look like."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from lmmstudy.clean_columns import MISSING
+from lmmstudy.clean_values import THOUSANDS, parse, thousands
 
-SUBJECT = r"subject|subj|patient|participant|person|animal|child|pupil|student|mare|rat\b|\bids?\b|_id|id_"
-TIME = r"time|day|week|month|year|visit|wave|occasion|session|date|\bage\b|hour|minute|\bt\b"
-RESPONSE = r"response|outcome|score|value|result|measure|weight|level|\by\b"
 CODES = ("-9", "-99", "-999", "-9999", "999", "9999", "-77", "-88")
+DATE = r"^\d{4}-\d\d-\d\d|^\d{4}/\d\d/\d\d|^\d\d?[./]\d\d?[./]\d{4}"
+MOST_WORDS = 3
+"""Most different words in a column of numbers that are taken for codes of missing values."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column at a glance. `kind`: "number", "date", "text", "empty", "other" (bytes, nested values);
-    `codes`: probable missing codes; `pointed`: some numbers have a decimal point."""
+    """A column at a glance.
+
+    kind : "number", "date", "text", "empty", "other" (bytes, nested values). values : Float64, the days
+    of dates, or text; null where missing. decimal : the mark of its fractions, "" for whole numbers.
+    apart : numbers with separators of thousands. codes : probable codes for missing values. form : of
+    dates that could be read in two ways.
+    """
 
     name: str
     kind: str
-    distinct: int
-    decimal: str = "."
-    pointed: bool = False
+    values: pl.Series
+    decimal: str = ""
+    apart: bool = False
     codes: tuple[str, ...] = ()
+    form: str | None = None
+
+    @property
+    def distinct(self) -> int:
+        return self.values.drop_nulls().n_unique()
+
+    @property
+    def whole(self) -> bool:
+        """Whether it holds whole numbers."""
+        return self.kind == "number" and bool((self.values.drop_nulls() % 1 == 0).all())
 
 
-def describe(values: pl.Series) -> Column:
-    """Look at one column."""
+def describe(values: pl.Series, separator: str | None) -> Column:
+    """Look at one column of a file whose fields are separated by `separator`."""
     name = values.name
-    if values.dtype.is_temporal():
-        return Column(name, "date", values.n_unique())
-    if values.dtype.is_nested() or values.dtype == pl.Binary:
-        return Column(name, "other", 0)
     values = values.alias("values")  # polars takes some names for patterns
+    if values.dtype.is_temporal():
+        days = (
+            values.cast(pl.Datetime("us")).dt.timestamp()
+            if values.dtype != pl.Time
+            else values.cast(pl.Int64)
+        )
+        return Column(name, "date", days.cast(pl.Float64))
+    if values.dtype.is_nested() or values.dtype == pl.Binary:
+        return Column(name, "other", values)
     text = values.cast(pl.String, strict=False).str.strip_chars()
-    text = text.filter(~text.is_in(list(MISSING)) & text.is_not_null())
-    distinct = text.n_unique()
-    if not len(text):
-        return Column(name, "empty", 0)
-    comma = "both" if text.str.contains(".", literal=True).any() else ","
-    for mark, plain in ((".", text), (comma, text.str.replace(",", ".", literal=True))):
-        if plain.cast(pl.Float64, strict=False).is_not_null().all():
-            present = [code for code in CODES if code in set(text.to_list())]
-            numbers = plain.cast(pl.Float64)
-            usual = numbers.filter(~text.is_in(present)) if present else numbers
-            far = [c for c in present if not len(usual) or not _inside(float(c), usual)]
-            return Column(name, "number", distinct, mark, comma == "both", tuple(far))
-    if text.str.contains(r"^\d{4}-\d\d-\d\d|^\d\d?[./]\d\d?[./]\d{4}").all():
-        return Column(name, "date", distinct)
-    return Column(name, "text", distinct)
+    text = text.set(text.is_in(list(MISSING)).fill_null(True), None)
+    if not text.count():
+        return Column(name, "empty", text)
+    for decimal in (".", ",", "both"):
+        if (column := _numbers(name, text, decimal, separator)) is not None:
+            return column
+    if text.drop_nulls().str.contains(DATE).all():
+        return _dates(name, text)
+    return Column(name, "text", text)
 
 
-def guess_roles(frame: pl.DataFrame, columns: Sequence[Column]) -> dict[str, str]:
-    """`subject`, `time`, `response`: columns whose name and content speak for it; what is unclear is left
-    out.
-    """
-    rows = frame.height
-    by_name = {column.name: column for column in columns}
-    kinds = ("text", "number")
-    subjects = [c for c in columns if c.kind in kinds and 0 < c.distinct <= max(rows, 1)]
-    roles: dict[str, str] = {}
-    subject = max(subjects, key=lambda c: _subject_score(c, rows), default=None)
-    if subject is None:
-        return roles
-    roles["subject"] = subject.name
-    times = [c for c in columns if c.kind in ("number", "date") and c is not subject and c.distinct > 1]
-    values = {series.name: series for series in frame.get_columns()}
-    who = values[subject.name].alias("subject")
-    pairs = {c.name: pl.DataFrame([who, values[c.name].alias("time")]) for c in times}
-    unique = {name: pair.n_unique() / max(rows, 1) for name, pair in pairs.items()}
-    good = [c for c in times if unique[c.name] > 0.9 or re.search(TIME, c.name, re.IGNORECASE)]
-    if good:
-        roles["time"] = max(good, key=lambda c: _time_score(c, unique[c.name], rows)).name
-    rest = [c for c in columns if c.kind == "number" and c.name not in roles.values()]
-    if rest:
-        roles["response"] = max(rest, key=_response_score).name
-    return {role: name for role, name in roles.items() if name in by_name}
+def _numbers(name: str, text: pl.Series, decimal: str, separator: str | None) -> Column | None:
+    """The column as numbers written with `decimal`, unless it holds something else."""
+    numbers = parse(text, decimal)
+    strange = text.filter(numbers.is_null() & text.is_not_null())
+    apart = False
+    if len(strange) and strange.str.contains(THOUSANDS).all():
+        numbers, apart = _together(text), True
+        strange = text.filter(numbers.is_null() & text.is_not_null())
+    words = strange.unique().sort().to_list()
+    letters = all(not re.search(r"\d", word) for word in words)
+    if words and not (letters and len(words) <= MOST_WORDS and len(strange) <= 0.2 * text.count()):
+        return None
+    if not apart and thousands(text, numbers, separator):
+        numbers, apart = _together(text), True
+    used = {mark for mark in ".," if text.str.contains(mark, literal=True).any()}
+    mark = "" if apart or not used else decimal if decimal == "both" and len(used) == 2 else used.pop()
+    present = [code for code in CODES if (text == code).any()]
+    usual = numbers.filter(~text.is_in(present).fill_null(True))
+    far = [code for code in present if not usual.count() or not _inside(float(code), usual)]
+    numbers = numbers.set(text.is_in(far).fill_null(False), None)
+    return Column(name, "number", numbers, mark, apart, (*far, *words))
 
 
-def wide_columns(columns: Sequence[Column]) -> tuple[str, dict[str, float]] | None:
-    """The stem and {column: time} of at least three columns of numbers named stem + number, else None."""
-    stems: dict[str, dict[str, float]] = {}
-    for column in (column for column in columns if column.kind == "number"):
-        if match := re.fullmatch(r"(.*?[^\d.])[_ .]?(\d+(?:\.\d+)?)", column.name):
-            stems.setdefault(match[1].rstrip("_. "), {})[column.name] = float(match[2])
-    longest = max(stems.items(), key=lambda item: len(item[1]), default=None)
-    return longest if longest and len(longest[1]) >= 3 else None
+def _together(text: pl.Series) -> pl.Series:
+    """Numbers without their separators of thousands."""
+    return (
+        text.str.replace_all(r"[.,'’ \x{a0}](\d{3})", "${1}")
+        .str.replace(",", ".")
+        .cast(pl.Float64, strict=False)
+    )
 
 
-def _subject_score(column: Column, rows: int) -> tuple[int, int]:
-    """Named like a subject, then: text, or few distinct values, with several rows each."""
-    repeated = column.distinct < rows
-    return 2 * _named(SUBJECT, column.name) + repeated, (column.kind == "text") * 2 + (column.distinct > 2)
-
-
-def _response_score(column: Column) -> tuple[int, int]:
-    """Named like a response and not like a time; then the column with the most distinct values."""
-    return _named(RESPONSE, column.name) - _named(TIME, column.name), column.distinct
-
-
-def _time_score(column: Column, unique: float, rows: int) -> tuple[float, ...]:
-    few = column.distinct < rows
-    return _named(TIME, column.name) + (unique > 0.9), few, -column.distinct
-
-
-def _named(pattern: str, name: str) -> int:
-    return int(bool(re.search(pattern, name, re.IGNORECASE)))
+def _dates(name: str, text: pl.Series) -> Column:
+    """Dates as days; `form` where day and month could be exchanged: then the day is taken to come first."""
+    forms = ["%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y"]
+    day = text.str.extract(r"^(\S{8,10})")
+    read = {form: day.str.to_date(form, strict=False, exact=True) for form in forms}
+    good = [form for form, dates in read.items() if dates.count() == text.count()]
+    if not good:
+        return Column(name, "text", text)
+    form = good[0] if len(good) > 1 else None
+    return Column(name, "date", read[good[0]].cast(pl.Int32).cast(pl.Float64), form=form)
 
 
 def _inside(value: float, usual: pl.Series) -> bool:

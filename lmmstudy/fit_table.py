@@ -43,16 +43,18 @@ def fit_table(
             text = text.set(text.is_in(list(MISSING)).fill_null(False), None)
             typed = subjects(text)
             if column in variables and not (column in groups and typed.dtype == pl.Int64):
-                typed, comma = _variable(file, text, column in categories, column == model.response)
+                typed, comma = _variable(file, text, source, column in categories, column == model.response)
                 commas += [column] * comma
             frame = frame.with_columns(typed)
     return frame, _guesses(file, source, commas)
 
 
-def _variable(file: str, text: pl.Series, category: bool, response: bool) -> tuple[pl.Series, bool]:
+def _variable(
+    file: str, text: pl.Series, source: Source, category: bool, response: bool
+) -> tuple[pl.Series, bool]:
     """A column of the model as numbers, or as text where none is one; whether it has decimal commas."""
-    rows = pl.Series(range(2, len(text) + 2), dtype=pl.UInt32)
-    kind = describe(text)
+    rows = pl.Series(range(source.header + 1, source.header + 1 + len(text)), dtype=pl.UInt32)
+    kind = describe(text, source.separator)
     numbers, mark = max(((parse(text, mark), mark) for mark in MARKS), key=lambda found: found[0].count())
     if kind.kind == "date" and not category:
         where = listing(text, rows, text.is_not_null())
@@ -81,6 +83,7 @@ def _variable(file: str, text: pl.Series, category: bool, response: bool) -> tup
 def _guesses(file: str, source: Source, commas: list[str]) -> str:
     plain = source.separator in (None, "\t" if source.kind == "tsv" else ",")
     told = [] if plain else [f"separator {source.separator!r}"]
+    told += [f"names in row {source.header}"] if source.header > 1 else []
     told += [] if source.encoding in (None, "utf-8") else [f"encoding {source.encoding}"]
     told += [f"decimal commas in {quoted(commas)}"] if commas else []
     return f"{file} was read with {', '.join(told)}." if told else ""

@@ -8,7 +8,9 @@ PARTS = ("residual", "variance")
 """Parts of a model, beside its formula, that can name columns."""
 FITTED = "fitted"
 """What the residual variance can be a power of, other than a column."""
-KEYS = ("response", "fixed", "subject", "time", "group")
+KEYS = ("response", "fixed", "subject", "time", "group", "occasion")
+ROLES = ("subject", "time", "response")
+"""Keys of the columns that every dataset has; `time` may be absent."""
 CONSTANTS = ("pi", "True", "False")
 
 
@@ -23,19 +25,24 @@ def fill(template: str, dataset: Mapping[str, Any]) -> str:
 
 def fill_formula(template: str, dataset: Mapping[str, Any]) -> str:
     """The template filled in as a formula: columns whose names are not plain words stand in backticks."""
-    columns = {key: _in_formula(str(dataset[key])) for key in KEYS if key in dataset and key != "fixed"}
+    columns = {key: in_formula(str(dataset[key])) for key in KEYS if key in dataset and key != "fixed"}
     return fill(template, {**dataset, **columns})
 
 
-def _in_formula(column: str) -> str:
+def in_formula(column: str) -> str:
+    """A column as a formula names it: in backticks unless it is a plain word."""
     plain = re.fullmatch(r"[^\W\d](?:\w|\.(?!__))*", column) and column not in CONSTANTS
     return column if plain else f"`{column}`"
 
 
 def keys_of(model: Mapping[str, Any]) -> set[str]:
-    """Keys in braces in a model's formula and columns."""
+    """Keys in braces in a model's formula and columns, and `time` where its residuals depend on that."""
     texts = [model["formula"], *(str(value) for part in PARTS for value in model.get(part, {}).values())]
-    return {key for text in texts for key in re.findall(r"\{(\w+)\}", text)}
+    residual = model.get("residual", {})
+    timed = (
+        {"time"} if residual and "time" not in residual and residual["type"] != "compound_symmetry" else set()
+    )
+    return timed | {key for text in texts for key in re.findall(r"\{(\w+)\}", text)}
 
 
 def columns_of(formula: str) -> list[str]:
@@ -96,9 +103,10 @@ def variance_structure(model: Mapping[str, Any], dataset: Mapping[str, Any]) -> 
 
 
 def columns_used(dataset: Mapping[str, Any], models: Mapping[str, Any]) -> list[str]:
-    """Subject, time, response, then the other columns of the dataset's candidates and its group, by name."""
-    roles = [dataset["subject"], dataset["time"], dataset["response"]]
-    named = {dataset["group"]} if "group" in dataset else set()
+    """Subject, time, response, then by name the other columns of the dataset's candidates, its group and its
+    occasion."""
+    roles = [dataset[role] for role in ROLES if role in dataset]
+    named = {dataset[key] for key in ("group", "occasion") if key in dataset}
     for model in (models[name] for name in dataset["candidates"]):
         named |= set(columns_of(fill_formula(model["formula"], dataset)))
         residual = residual_structure(model, dataset) or {}

@@ -18,8 +18,9 @@ class Layout:
         return self.design["subject"]
 
     @property
-    def time(self) -> str:
-        return self.design["time"]
+    def time(self) -> str | None:
+        """None where the data have no time."""
+        return self.design.get("time")
 
     @property
     def response(self) -> str:
@@ -32,7 +33,13 @@ class Layout:
     @property
     def columns(self) -> list[str]:
         """Subject, time, response, then the covariates by name."""
-        return [self.subject, self.time, self.response, *self.design["covariates"]]
+        time = [] if self.time is None else [self.time]
+        return [self.subject, *time, self.response, *self.design["covariates"]]
+
+    @property
+    def key(self) -> list[str]:
+        """The columns that tell rows apart: subject, time and occasion, as far as the dataset has them."""
+        return [self.subject, *(self.design[role] for role in ("time", "occasion") if role in self.design)]
 
     @property
     def wide(self) -> Mapping[str, float]:

@@ -7,9 +7,15 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from lmmstudy.formulas import KEYS, PARTS, columns_used, keys_of
+from lmmstudy.formulas import KEYS, PARTS, ROLES, columns_used, keys_of
 from lmmstudy.problems_structures import COLUMN_KEYS, check_keys, check_structures, listed
-from lmmstudy.problems_values import check_names, check_storable, check_text_format, check_times
+from lmmstudy.problems_values import (
+    check_names,
+    check_replicates,
+    check_storable,
+    check_text_format,
+    check_times,
+)
 from lmmstudy.wording import did_you_mean, quoted, shown
 
 
@@ -106,9 +112,13 @@ def _check_dataset(where: str, dataset: Mapping[str, Any], models: Mapping[str, 
     yield from check_times(where, dataset)
     if isinstance(fixed := dataset.get("fixed"), str) and "~" in fixed:
         yield f"{where}.fixed: {fixed!r} must be the right-hand side alone, without '~'"
-    roles = [str(dataset[key]) for key in ("subject", "time", "response") if key in dataset]
+    yield from check_replicates(where, dataset)
+    roles = [str(dataset[key]) for key in (*ROLES, "occasion") if key in dataset]
     if len(set(roles)) < len(roles):
-        yield f"{where}: subject, time and response must be three different columns"
+        named = (
+            "occasion and response must be four" if "occasion" in dataset else "and response must be three"
+        )
+        yield f"{where}: subject, time{',' * ('occasion' in dataset)} {named} different columns"
     for column, levels in _section(dataset, "categories").items():
         if _same_text(levels):
             yield f"{where}.categories.{column}: {_shown(levels)} names the same level twice"
@@ -116,12 +126,14 @@ def _check_dataset(where: str, dataset: Mapping[str, Any], models: Mapping[str, 
         if _numbers(limits) and limits[0] > limits[1]:
             yield f"{where}.range.{column}: {limits} must be [lowest, highest]"
     listed = [_section(models, str(c)) for c in candidates]
-    columns = [dataset.get(key, "") for key in ("subject", "time", "response", "fixed", "group")]
+    columns = [dataset.get(key, "") for key in (*ROLES, "fixed", "group", "occasion")]
     sound = all(isinstance(column, str) for column in columns) and names == candidates
-    if sound and len(roles) == 3 and "fixed" in dataset and all(_readable(model) for model in listed):
+    whole = {"subject", "response", "fixed"} <= set(dataset)
+    if sound and whole and all(_readable(model) for model in listed):
         for name, model in zip(candidates, listed, strict=True):
-            if "group" not in dataset and "group" in keys_of(model):
-                yield f"{where}: the candidate {name!r} uses {{group}}, but the dataset names no `group`"
+            for key in ("group", "time", "occasion"):
+                if key not in dataset and key in keys_of(model):
+                    yield f"{where}: the candidate {name!r} uses {{{key}}}, but the dataset names no `{key}`"
         used = columns_used(dataset, models)
         for column in [*used, *_section(dataset, "wide")]:
             if column == "*" or (column[:1] == "^" and column[-1:] == "$"):

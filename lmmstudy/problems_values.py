@@ -86,6 +86,20 @@ def check_times(where: str, dataset: Mapping[str, Any]) -> Iterator[str]:
         yield f"{where}.wide.{column}: is the `subject` or the `group`; list the columns of the response only"
 
 
+def check_replicates(where: str, dataset: Mapping[str, Any]) -> Iterator[str]:
+    """Keys of a dataset without `time` that make no sense without one."""
+    if "time" in dataset:
+        return
+    for key in ("wide", "time_unit", "time_zero", "date_format", "time_label"):
+        if key in dataset:
+            yield f"{where}.{key}: is about times, but the dataset names no `time`; add it, or leave this out"
+    if "occasion" not in dataset and dataset.get("duplicates", "keep") != "keep":
+        yield (
+            f"{where}.duplicates: without `time` and `occasion` nothing tells the rows of a subject apart, "
+            "so that none is a duplicate; leave it out"
+        )
+
+
 def _is_moment(text: str) -> bool:
     try:
         return datetime.fromisoformat(text).tzinfo is None

@@ -25,14 +25,13 @@ class RandomWalk:
     subject: Subject = None
 
     type = "random_walk"
-    takes_visits = True
 
     def check(self, times: np.ndarray) -> None:
         """Raise DataError for times that are not positive."""
         if times.min(initial=1.0) <= 0:
             raise DataError(
                 f"RandomWalk({self.time!r}) starts from 0 at time 0, so that all times must be positive, but "
-                f"{self.time!r} has {times.min():.15g}; count time from just before the first measurement."
+                f"{self.time!r} has {times.min():g}; count the time from just before the first measurement."
             )
 
     def bind(self, rows: SortedRows) -> DenseResidual:

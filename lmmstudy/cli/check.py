@@ -1,7 +1,7 @@
 """List every problem of the configuration and the raw files at once.
 
-Ends with exit code 0 when there is none, else with 30.
-"""
+Ends with exit code 0 when there is none, else with 30. What can be analysed and is hardly what was meant,
+such as a subject with two levels, is said too, and is no problem."""
 
 import sys
 from argparse import ArgumentParser, Namespace
@@ -17,11 +17,13 @@ def add(parser: ArgumentParser) -> None:
 
 def main(given: Namespace) -> int:
     """Check the configuration and print what is wrong."""
-    from lmmstudy.check import check
+    from lmmstudy.check import look
 
-    problems = check(given.config)
+    problems, doubts = look(given.config)
     for problem in problems:
         print(problem, file=sys.stderr)
+    for doubt in doubts:
+        print(f"Please look again: {doubt}?", file=sys.stderr)
     if problems:
         return Exit.CONFIG
     print(f"{given.config} and its raw files are in order.")

@@ -85,7 +85,8 @@ def _degrees(study: Study, model: Json) -> list[Alert]:
         found.append(Alert(words, "fixed"))
     weak = [band.weak for band in study.fitted.bands] if study.fitted else []
     if any(w.any() for w in weak):
-        share = f"{sum(int(w.sum()) for w in weak)} of {count(sum(w.size for w in weak), 'time')}"
+        places = "time" if study.time else "prediction"
+        share = f"{sum(int(w.sum()) for w in weak)} of {count(sum(w.size for w in weak), places)}"
         words = f"Intervals for a new {study.subject} rest on {LEAST:g} degrees of freedom at {share}"
         found.append(Alert(f"{words}: they are rough", "predictions"))
     return found

@@ -54,7 +54,7 @@ def _model(name: str, model: str, one: Json, records: Mapping[str, Json], conf_l
     terms = list(dict.fromkeys(row["term"] for record in records.values() for row in record["fixed"]))
     if not terms:
         return [Heading(model), Text("It could be fitted to none of them.")]
-    term = focal_terms(terms, str(one["time"]), str(one["group"] or ""))[-1]
+    term = focal_terms(terms, str(one["time"] or ""), str(one["group"] or ""))[-1]
     intervals, body = [], []
     for dataset, record in records.items():
         row = next((r for r in record["fixed"] if r["term"] == term), None)

@@ -16,7 +16,7 @@ def varying(frame: Any, design: Mapping[str, Any]) -> tuple[str, ...]:
     """Covariates of the fixed effects other than time and group that change within a subject."""
     subject = values(frame, design["subject"])
     subjects = len(set(subject))
-    own = {design["subject"], design["time"], design["response"], design.get("group")}
+    own = {design.get(key) for key in ("subject", "time", "response", "group")}
     names = [name for name in columns_of(design["fixed"]) if name not in own and name in frame.columns]
     return tuple(
         name for name in names if len(set(zip(subject, values(frame, name), strict=True))) > subjects
@@ -49,7 +49,7 @@ def grid(time: np.ndarray, points: int = 41) -> np.ndarray:
 def reference(frame: Any, design: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[tuple[str, str], ...]]:
     """Where the covariates other than subject, time, response and group are held: numbers at their mean,
     categories at their most frequent level (the first of equals)."""
-    fixed = {design["subject"], design["time"], design["response"], design.get("group")}
+    fixed = {design.get(key) for key in ("subject", "time", "response", "group")}
     base: dict[str, Any] = {}
     for name in frame.columns:
         if name in fixed:
@@ -73,7 +73,8 @@ def new_rows(
 
     m = len(times)
     data: dict[str, Any] = {name: [value] * m for name, value in base.items()}
-    data[design["time"]] = times
+    if design.get("time"):
+        data[design["time"]] = times
     data[design["subject"]] = [values(frame, design["subject"])[0]] * m
     if design.get("group"):
         data[design["group"]] = [next(v for v in values(frame, design["group"]) if str(v) == group)] * m

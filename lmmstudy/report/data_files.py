@@ -101,7 +101,15 @@ def tables(study: Study) -> dict[str, Any]:
         found["rows"] = {name: getattr(study.rows, name) for name in ("subject", "group", "time", "response")}
         none = [None] * study.rows.time.size
         found["rows"] |= dict.fromkeys(TABLES["rows"][4:], none)
-    return found | (_of_fit(fit) if fit else {})
+    found |= _of_fit(fit) if fit else {}
+    return found if study.time else {name: _untimed(table) for name, table in found.items()}
+
+
+def _untimed(table: Any) -> Any:
+    """The table of a study without a time: it has none to state."""
+    if isinstance(table, Mapping):
+        return {**table, "time": [None] * len(table["time"])} if "time" in table else table
+    return [{**row, "time": None} if "time" in row else row for row in table]
 
 
 def _of_fit(fit: Fitted) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The engine's diagnostics of the selected model, as the sections show them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,17 +73,22 @@ def diagnose(fit: Any, used: Rows, design: Mapping[str, Any], attempt: Attempts)
     """Of a fit to the rows `used`. A DataError of the four about time means too few visits, pairs or steps:
     they are left out without a word."""
     solution, time = fit.solution, used.time
-    terms = focal_terms(fit.terms, design["time"], design.get("group") or "")
+    terms = focal_terms(fit.terms, design.get("time") or "", design.get("group") or "")
+    over_time = attempt.where_possible if design.get("time") else _nothing
     return Diagnostics(
         attempt(QUANTILES, lambda: residual_quantiles(solution), None),
         attempt(EFFECTS, lambda: effect_quantiles(solution, fit.blups), ()),
-        attempt.where_possible(LAGS, lambda: residual_autocorrelation(solution, time)),
-        attempt.where_possible(SEMIVARIOGRAM, lambda: semivariogram(solution, time)),
-        attempt.where_possible(SPREAD, lambda: variance_over_time(solution, time)),
-        attempt.where_possible(VISITS, lambda: visit_moments(solution, time)),
+        over_time(LAGS, lambda: residual_autocorrelation(solution, time)),
+        over_time(SEMIVARIOGRAM, lambda: semivariogram(solution, time)),
+        over_time(SPREAD, lambda: variance_over_time(solution, time)),
+        over_time(VISITS, lambda: visit_moments(solution, time)),
         attempt(EQUAL, lambda: tuple(homogeneity(solution, _columns(fit, design)).to_dicts()), ()),
         attempt(INFLUENCE, lambda: deletion(fit, terms), None),
     )
+
+
+def _nothing(name: str, make: Callable[[], Any]) -> None:
+    """What there is over time in data without one."""
 
 
 def deletion(fit: Any, terms: tuple[str, ...]) -> Deletion:
@@ -106,6 +111,7 @@ def deletion(fit: Any, terms: tuple[str, ...]) -> Deletion:
 def _columns(fit: Any, design: Mapping[str, Any]) -> list[str]:
     """Time, if it is a number of the model, and the columns of the fixed effects that the model has."""
     columns = fit.solution.model.table.columns
-    names = dict.fromkeys([design["time"], *columns_of(design["fixed"])])
+    time = [design["time"]] if design.get("time") else []
+    names = dict.fromkeys([*time, *columns_of(design["fixed"])])
     numbers = [name for name in names if name in columns and not isinstance(columns[name], Factor)]
     return [*numbers, *(name for name in names if name in columns and name not in numbers)]

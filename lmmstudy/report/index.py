@@ -120,7 +120,7 @@ def key_row(record: Json, clean: Json) -> Json | None:
         return None
     config = clean["provenance"].get("config", {})
     names = [row["term"] for row in record["fixed"]]
-    focal = focal_terms(names, str(config.get("time", "")), str(config.get("group") or ""))
+    focal = focal_terms(names, str(config.get("time") or ""), str(config.get("group") or ""))
     return next(row for row in reversed(record["fixed"]) if row["term"] in focal)
 
 

@@ -117,7 +117,7 @@ def assemble(study: Study) -> PageData:
         model=words,
         chips=chips(study),
         alerts=(*found, *failed),
-        sections=sections,
+        sections=tuple(section for section in sections if section.blocks),
         subjects=subjects if len(subjects) <= MOST_SUBJECTS else (),
     )
 

@@ -80,7 +80,9 @@ def refit(
         drawn = attempt(BANDS, lambda: bands(fit, frame, design, used, conf_level), ())
     told = infer(fit, conf_level, attempt), diagnose(fit, used, design, attempt), drawn
     every = profiles(used, fitted, population)
-    lines = attempt(LINES, lambda: own_lines(fit, frame, design, every, conf_level), ())
+    lines: tuple[Profile, ...] = ()
+    if design.get("time"):
+        lines = attempt(LINES, lambda: own_lines(fit, frame, design, every, conf_level), ())
     fits = fitted, population, pearson, normalized
     return Fitted(used, *fits, effects, curves, held, averaged, *told, every, lines, attempt.lost)
 

@@ -13,7 +13,7 @@ ALL = "all"
 @dataclass(frozen=True)
 class Rows:
     """The rows used, in the order of the clean file. All (n,); `groups` are the levels of `group` in their
-    order: that of the configuration, else sorted."""
+    order: that of the configuration, else sorted. `time` is 0 throughout in data without a time."""
 
     subject: tuple[str, ...]
     group: tuple[str, ...]
@@ -40,4 +40,5 @@ def rows(frame: Any, design: Mapping[str, Any]) -> Rows:
         group = tuple(str(v) for v in values(frame, design["group"]))
     named = [str(v) for v in (design.get("categories") or {}).get(design.get("group"), ())]
     groups = tuple(sorted(set(group), key=lambda g: (named.index(g) if g in named else len(named), g)))
-    return Rows(subject, group, numbers(frame, design["time"]), numbers(frame, design["response"]), groups)
+    time = numbers(frame, design["time"]) if design.get("time") else np.zeros(len(subject))
+    return Rows(subject, group, time, numbers(frame, design["response"]), groups)

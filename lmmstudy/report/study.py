@@ -46,7 +46,8 @@ class Study:
 
     @property
     def time(self) -> str:
-        return str(self.design["time"])
+        """The column of the times, "" in data without a time."""
+        return str(self.design.get("time") or "")
 
     @property
     def time_label(self) -> str:

@@ -2,6 +2,7 @@
 means."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -39,7 +40,8 @@ def section(study: Study) -> Section:
             blocks.insert(0, Text(_lead(study, terms, rows[0]), "lead"))
         blocks[:0] = [Text(words, "lead") for words in _jointly(study, winner)]
     seen = study.rows
-    drawn = parts({}, ("The figure of the means", lambda: [_figure(study, seen)] if seen is not None else []))
+    draw = _figures if study.time else _without_time
+    drawn = parts({}, ("The figure of the means", lambda: draw(study, seen) if seen is not None else []))
     return Section("answer", "Answer", (*blocks, *parts(study.lost, (MEANS, lambda: [])), *drawn))
 
 
@@ -112,6 +114,24 @@ def _figure(study: Study, rows: Rows) -> Figure:
         label, means, curves, (study.time_label, study.response_label), study.group
     )
     return Figure("fig-means", svg_, " ".join(caption), _data(study, means, curves))
+
+
+def _figures(study: Study, rows: Rows) -> list[Block]:
+    return [_figure(study, rows)]
+
+
+def _without_time(study: Study, rows: Rows) -> list[Block]:
+    """The means of the groups, in data without a time; nothing where there are no groups."""
+    if not study.group:
+        return []
+    fit, means = study.fitted, raw_means(rows)
+    curves = fit.curves if fit else ()
+    words = [Text(curve_words(study, fit).replace("Lines", "Predictions"), "note")] if fit and curves else []
+    table = _data(study, means, curves)
+    k = table.heads.index(study.time)
+    rest = tuple((*row[:k], *row[k + 1 :]) for row in table.rows)
+    heads, align = (*table.heads[:k], *table.heads[k + 1 :]), table.align[:k] + table.align[k + 1 :]
+    return [replace(table, heads=heads, rows=rest, align=align), *words]
 
 
 def curve_words(study: Study, fit: Fitted) -> str:

@@ -28,7 +28,8 @@ def checklist(study: Study) -> Table:
     """All items; those without content are not supplied."""
     winner = study.winner
     rows = []
-    for asked, by, where, content in ITEMS:
+    items = ITEMS if study.time else [item for item in ITEMS if item[3] not in (_times, _outcome)]
+    for asked, by, where, content in items:
         told = content(study, winner or {}) if winner or where in ("Design", "Data") else ""
         rows.append((asked, by, where if told else "–", told or NOTHING))
     heads = ("Item", "Asked for by", "Section", "What stands there")
@@ -67,6 +68,8 @@ def _changes(study: Study, model: Json) -> str:
     twice = sum(len(clean["duplicates"][kind]) for kind in ("identical", "conflicting"))
     values = count(sum(c["count"] for c in clean["coercions"]), "value") + " read as something else"
     outside = count(len(clean["out_of_range"]), "value") + " out of range"
+    if clean["duplicates"]["policy"] == "keep":
+        return f"{values}; rows of one subject{' and time' * bool(study.time)} are replicates; {outside}"
     return f"{values}; {count(twice, 'visit')} entered more than once; {outside}"
 
 

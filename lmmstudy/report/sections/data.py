@@ -24,7 +24,7 @@ def section(study: Study) -> Section:
         ("The changes of the data", lambda: _changes(study)),
         ("The table of the columns", lambda: [_columns(clean)] if clean["columns"] else []),
         ("The account of visits", lambda: presence.blocks(study, rows) if rows is not None else []),
-        ("The profiles", lambda: profiles.blocks(study, rows) if rows is not None else []),
+        ("The profiles", lambda: profiles.blocks(study, rows) if rows is not None and study.time else []),
     )
     return Section("data", "Data", blocks)
 
@@ -54,6 +54,9 @@ def _changes(study: Study) -> list[Block]:
         none.append("no value was changed on reading")
     if clean["duplicates"]["identical"] or clean["duplicates"]["conflicting"]:
         blocks.append(_duplicates(study))
+    elif clean["duplicates"]["policy"] == "keep":
+        same = f" at one {study.time}" if study.time else ""
+        blocks.append(Text(f"Rows of a {study.subject}{same} are replicates: all of them are used."))
     else:
         none.append("no visit was entered twice")
     if clean["out_of_range"]:
@@ -80,11 +83,12 @@ def _duplicates(study: Study) -> Table:
     rows = []
     for kind in ("identical", "conflicting"):
         for d in found[kind]:
-            where = (str(d["subject"]), plain(d["time"]))
+            where = (str(d["subject"]), *(plain(d[part]) for part in ("time", "occasion") if part in d))
             rows.append((*where, kind, _join(d["rows"]), _join(d.get("values", ())) or "–"))
-    heads = (study.subject, study.time, "Kind", "Rows of the file", f"Values of {study.response}")
+    places = [study.design[part] for part in ("time", "occasion") if study.design.get(part)]
+    heads = (study.subject, *places, "Kind", "Rows of the file", f"Values of {study.response}")
     note = f"Policy for duplicates: {found['policy']}."
-    return _capped("Visits entered more than once", heads, rows, "lrlll", note)
+    return _capped("Visits entered more than once", heads, rows, "l" + "r" * len(places) + "lll", note)
 
 
 def _capped(

@@ -18,7 +18,7 @@ def section(study: Study) -> Section:
         ("Subjects", f"{clean['subjects']['used']:,} ({study.subject})"),
         ("Rows used", f"{clean['rows']['used']:,}"),
         ("Rows per subject", _per_subject(per)),
-        (f"Times ({study.time})", _times(study, times)),
+        *([(f"Times ({study.time})", _times(study, times))] if study.time else []),
         ("Response", study.response),
     ]
     if study.group:

@@ -43,7 +43,7 @@ def section(study: Study, model: Json) -> Section:
     fit, found = study.fitted, study.fitted.diagnostics
     blocks = (
         Heading("Residuals against fitted values"),
-        *parts(fit.lost, ("The plot of the residuals", lambda: _scatter(fit))),
+        *parts(fit.lost, ("The plot of the residuals", lambda: _scatter(fit, bool(study.time)))),
         Heading("Normal quantiles of the residuals"),
         *parts(
             fit.lost,
@@ -56,7 +56,7 @@ def section(study: Study, model: Json) -> Section:
     return Section("diagnostics", "Diagnostics", blocks)
 
 
-def _scatter(fit: Fitted) -> list[Block]:
+def _scatter(fit: Fitted, timed: bool) -> list[Block]:
     smooth = loess(fit.fitted, fit.pearson)
     seen = _smooth_words(smooth)
     n = fit.pearson.size
@@ -72,7 +72,7 @@ def _scatter(fit: Fitted) -> list[Block]:
     caption += ", with a local-linear smoother and its pointwise 95% band."
     names = ("Fitted value", "Conditional residual / SD")
     chart = residuals.residuals(label, fit.fitted, fit.pearson, smooth, names, fit.rows.subject)
-    rows = _largest(fit)
+    rows = _largest(fit, timed)
     seen += f" Residuals beyond ±3: {far:,} of {n:,} ({percent(far / n)}; 0.3% under normality)."
     return [Text(f"{CONDITIONAL} {seen}"), Figure("fig-residuals", chart, caption, rows)]
 
@@ -90,15 +90,15 @@ def _smooth_words(smooth: Smooth | None) -> str:
     return f"Seen: the smoother stays within ±{fixed(away, 2)} and {where}."
 
 
-def _largest(fit: Fitted) -> Table:
+def _largest(fit: Fitted, timed: bool) -> Table:
     order = np.argsort(-np.abs(fit.pearson), kind="stable")
     rows = []
     for k in order[:MOST]:
-        seen = (plain(float(fit.rows.time[k])), plain(float(fit.rows.response[k])))
+        seen = (*[plain(float(fit.rows.time[k]))] * timed, plain(float(fit.rows.response[k])))
         rows.append((fit.rows.subject[k], *seen, fmt(float(fit.fitted[k])), fixed(float(fit.pearson[k]), 2)))
-    heads = ("Subject", "Time", "Observed", "Fitted", "Residual")
+    heads = ("Subject", *["Time"] * timed, "Observed", "Fitted", "Residual")
     note = f"The {MOST} largest of {order.size:,}." if order.size > MOST else ""
-    return Table("Residuals, the largest first", heads, tuple(rows), "llrrr", note)
+    return Table("Residuals, the largest first", heads, tuple(rows), "l" + "l" * timed + "rrr", note)
 
 
 def _quantiles(q: Quantiles | None) -> list[Block]:

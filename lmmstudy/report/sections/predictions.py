@@ -30,6 +30,9 @@ def section(study: Study, model: Json) -> Section:
     fit = study.fitted
     if fit is None:
         return Section("predictions", "Predictions", (Text(sentence(study.trouble)),))
+    if not study.time:
+        told = parts(fit.lost, (BANDS, lambda: _without_time(study, fit)))
+        return Section("predictions", "Predictions", told)
     own = [Heading("For the subjects of the study")] if fit.lines or LINES in fit.lost else []
     blocks = (
         Heading("For a new subject"),
@@ -38,6 +41,16 @@ def section(study: Study, model: Json) -> Section:
         *parts(fit.lost, (LINES, lambda: [_cells(study, fit)] if fit.lines else [])),
     )
     return Section("predictions", "Predictions", blocks)
+
+
+def _without_time(study: Study, fit: Fitted) -> list[Block]:
+    """The table of the groups, where there is one prediction for each."""
+    if fit.averaged or not fit.bands:
+        return []
+    words = " ".join(f"{sentence(f'{NAMES[name]}: {text}')}" for name, text in INTERVALS.items())
+    if fit.held:
+        words += f" Other covariates are held at {listing(f'{n} = {v}' for n, v in fit.held)}."
+    return [Heading("For a new subject"), Text(words), _table(study, fit)]
 
 
 def _bands(study: Study, fit: Fitted) -> list[Block]:
@@ -73,16 +86,18 @@ def _bands(study: Study, fit: Fitted) -> list[Block]:
 
 
 def _table(study: Study, fit: Fitted) -> Table:
-    body, several = [], len(fit.bands) > 1
+    body, several, timed = [], len(fit.bands) > 1, bool(study.time)
     for band in fit.bands:
         columns = [band.mean, *(end for name in INTERVALS for end in band.limits[name])]
         printed = column(np.concatenate(columns).tolist())
         cells = np.array(printed).reshape(len(columns), -1)
         for k, x in enumerate(band.x.tolist()):
-            body.append((*([band.group] if several else []), plain(x), *cells[:, k].tolist()))
+            place = (*[band.group] * several, *[plain(x)] * timed)
+            body.append((*place, *cells[:, k].tolist()))
     ends = [f"{NAMES[name]} {end}" for name in INTERVALS for end in ("from", "to")]
-    heads = (*([study.group] if several else []), study.time, "Prediction", *ends)
-    return Table("Predictions for a new subject", heads, tuple(body), "l" * several + "r" * (2 + len(ends)))
+    heads = (*[study.group] * several, *[study.time] * timed, "Prediction", *ends)
+    align = "l" * several + "r" * (1 + timed + len(ends))
+    return Table("Predictions for a new subject", heads, tuple(body), align)
 
 
 def _cells(study: Study, fit: Fitted) -> Figure:
