@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # LATER says it to Python
     from lmmcore.inference.fixed_comparison import compare_fixed
     from lmmcore.inference.rlrt import Rlrt, rlrt
     from lmmcore.saved import load
+    from lmmcore.versions import show_versions
 
 __version__ = "0.1.0"
 
@@ -34,6 +35,7 @@ LATER = {
     "compare_fixed": "lmmcore.inference.fixed_comparison",
     "load": "lmmcore.saved",
     "rlrt": "lmmcore.inference.rlrt",
+    "show_versions": "lmmcore.versions",
 }
 
 __all__ = [
@@ -65,6 +67,7 @@ __all__ = [
     "gls",
     "load",
     "rlrt",
+    "show_versions",
 ]
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import lmmcore as lmm
 from lmmcore.errors import LmmError
+from lmmcore.versions import versions
 from lmmstudy.bundle import write as write_bundle
 from lmmstudy.files import file_sha256, read_json, write_json
 from lmmstudy.log import fact
@@ -73,7 +74,8 @@ def fit_candidate(
 
 
 def _log(record: Mapping[str, Any]) -> None:
-    """The record's main facts, a line each."""
+    """The record's main facts, a line each; the loops, on which no result may depend, stand here alone."""
+    fact("engine", version=lmm.__version__, loops=versions()["loops"])
     fact("fit", status=record["status"], formula=record["formula"], message=record["message"])
     for method in ("ml", "reml"):
         if record[method]:

@@ -16,7 +16,7 @@ NEEDS = {
     "slurm": r"/tests/slurm/",
     "workflow": r"/tests/workflow/",
     "browser": r"_(browser|script|site)\.py$",
-    "slow": r"/tests/(docs|fuzz)/|/test_(memory|profiles|report_studies|reproducible|threads)\.py$",
+    "slow": r"/tests/(docs|fuzz)/|/test_(memory|profiles|report_studies|reproducible|sanitizers|threads)\.",
 }
 
 

@@ -15,16 +15,17 @@ BLOCK = 16_384
 MANY = 2_000_000
 
 
-def by_block(of: Callable[[int], Found], N: int, each: float) -> list[Found]:
-    """What `of` says of the blocks of N subjects, given where each begins, in their order.
+def by_block(of: Callable[[int, int], Found], N: int, each: float) -> list[Found]:
+    """What `of` says of the blocks of N subjects, given where each begins and ends, in their order.
 
     each : numbers read of a subject.
     """
     starts = range(0, N, BLOCK)
+    ends = [min(start + BLOCK, N) for start in starts]
     threads = allowed_threads() if N * each >= MANY else 1
     if threads == 1:
-        return [of(start) for start in starts]
+        return [of(start, end) for start, end in zip(starts, ends, strict=True)]
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(of, starts))
+        return list(pool.map(of, starts, ends))

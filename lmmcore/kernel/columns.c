@@ -1,8 +1,7 @@
 /* Passes over whole columns. */
 
+#include "functions.h"
 #include "loops.h"
-
-#include <stdint.h>
 
 #define CHUNK 4096  /* values after which an answer that is known ends the pass */
 #define RESIDUALS_ARGUMENTS \

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#define EFFECTS 4  /* q * q at most */
+#define EFFECTS (MOST_EFFECTS * MOST_EFFECTS) /* and parameters, MOST_DIRECTIONS and one below */
 
 /* Lower factor of a symmetric matrix : (r, r); 0 where it has none. */
 static int cholesky(int r, const double *matrix, double *lower)

@@ -5,14 +5,13 @@ Fits of few subjects spend more on calls than on numbers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from lmmcore import kernel
-from lmmcore.kernel import address, level
 from lmmcore.kernel.blocks import BLOCK
-from lmmcore.moments.subjects import Jet
 
 
 @dataclass(frozen=True)
@@ -28,39 +27,32 @@ class Evaluated:
     cone: np.ndarray
 
 
-def serves(jet: Jet) -> bool:
-    """Whether there are compiled loops for such moments: no more than one block of subjects."""
-    return jet.B.shape[3] <= BLOCK and level.serves(jet[0])
+def serves(B: np.ndarray) -> bool:
+    """Whether there are compiled loops for moments B : (sets, r, q, N), of one block of subjects or less."""
+    _, r, q, N = B.shape
+    return N <= BLOCK and kernel.has_room(q, r)
 
 
 def evaluate(
-    factor: np.ndarray, directions: np.ndarray, bends: np.ndarray, jet: Jet, nu: int, reml: bool
+    factor: np.ndarray,
+    directions: np.ndarray,
+    bends: np.ndarray,
+    moments: Sequence[np.ndarray],
+    nu: int,
+    reml: bool,
 ) -> Evaluated | None:
     """None where [X y]'V^-1[X y] has no factor.
 
-    factor : (q, q), Lambda; directions : (k, q, q) and bends : (k, k, q, q), derivatives of Psi; jet : the
-    moments, with their derivatives if anything below the level has a parameter; nu : degrees of freedom.
+    factor : (q, q), Lambda; directions : (k, q, q) and bends : (k, k, q, q), derivatives of Psi; moments :
+    A : (sets, q, q, N), B : (sets, r, q, N), S : (sets, r, r, 1) and log|R| : (sets,), with their derivatives
+    if anything below the level has a parameter; nu : degrees of freedom.
     """
     assert kernel.loops is not None
-    sets, r, q, N = jet.B.shape
-    k = len(directions)
-    m = k + (sets > 1)
-    a, b, c = r * r, r * r + m, r * r + m + m * m
-    d = c + m * r * r
-    out = np.empty(d + q * q)
-    given = [np.ascontiguousarray(part) for part in (*jet.parts, factor, directions, bends)]
-    to = address(out)
-    log_det = kernel.loops.lmm_evaluate(
-        *(q, r, k, sets, N, nu, reml, *map(address, given)),
-        *(to, to + 8 * a, to + 8 * b, to + 8 * c, to + 8 * d),
+    sets, r, q, _ = moments[1].shape
+    m = len(directions) + (sets > 1)
+    made = np.empty((r, r)), np.empty(m), np.empty((m, m)), np.empty((m, r, r)), np.empty((q, q))
+    A, B, S, log_r, factor, directions, bends = map(
+        np.ascontiguousarray, (*moments, factor, directions, bends)
     )
-    if np.isnan(log_det):
-        return None
-    return Evaluated(
-        log_det,
-        out[:a].reshape(r, r),
-        out[a:b],
-        out[b:c].reshape(m, m),
-        out[c:d].reshape(m, r, r),
-        out[d:].reshape(q, q),
-    )
+    log_det = kernel.loops.evaluate(A, B, S, log_r, factor, directions, bends, nu, reml, *made)
+    return None if np.isnan(log_det) else Evaluated(log_det, *made)

@@ -1,6 +1,9 @@
 /* What level.c does, for evaluate.c too: arguments and the order of what they give stand there. */
 
-#define MOST 32  /* numbers r * q of a subject */
+#include "functions.h"
+#include "limits.h"
+
+#define MOST MOST_NUMBERS
 
 #define VALUE_ARGUMENTS                                                                                     \
     int q, int r, long n, long stride, const double *A, const double *B, const double *psi, double *quadratic
@@ -8,6 +11,3 @@
     int q, int r, int below, long n, long stride, const double *A, const double *B, const double *A1,       \
         const double *B1, const double *A2, const double *B2, const double *psi, const double *W,           \
         double *E_sum, double *C_sum, double *spread, double *outer, double *gram, double *mixed, double *rest
-
-double lmm_value(VALUE_ARGUMENTS);
-void lmm_slopes(SLOPES_ARGUMENTS);

@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeGuard
 
 import numpy as np
 
 from lmmcore import kernel
-from lmmcore.kernel import address
 from lmmcore.kernel.blocks import BLOCK, by_block
-from lmmcore.likelihood.level import LevelSums
-from lmmcore.moments.subjects import Subjects
 
 
-def serves(cells: object) -> TypeGuard[Subjects]:
-    """Whether there are compiled loops for such moments."""
-    return isinstance(cells, Subjects) and kernel.has_room(*cells.B.shape[1::-1])
-
-
-def value(factor: np.ndarray, cells: Subjects) -> tuple[float, np.ndarray]:
-    """sum log|I + A Psi|, and sum B H B' : (r, r); factor : (q, q), Lambda."""
+def value(factor: np.ndarray, A: np.ndarray, B: np.ndarray) -> tuple[float, np.ndarray]:
+    """sum log|I + A Psi|, and sum B H B' : (r, r); factor : (q, q), Lambda; A : (q, q, N), B : (r, q, N)."""
     assert kernel.loops is not None
-    r, q, N = cells.B.shape
-    (A, B), stride = spaced(cells.A, cells.B)
-    psi = _psi(factor)
-    call, a, b, at_psi = kernel.loops.lmm_value, address(A), address(B), address(psi)
+    r, q, N = B.shape
+    A, B, psi, call = np.ascontiguousarray(A), np.ascontiguousarray(B), _psi(factor), kernel.loops.value
 
-    def of(start: int) -> tuple[float, np.ndarray]:
+    def of(first: int, last: int) -> tuple[float, np.ndarray]:
         quadratic = np.empty((r, r))
-        size, begin = min(BLOCK, N - start), 8 * start
-        return call(q, r, size, stride, a + begin, b + begin, at_psi, address(quadratic)), quadratic
+        return call(A, B, psi, first, last, quadratic), quadratic
 
     if N <= BLOCK:
-        return of(0)
+        return of(0, N)
     found = by_block(of, N, q**2 + r * q)
     return sum(log_det for log_det, _ in found), np.sum([quadratic for _, quadratic in found], axis=0)
 
@@ -54,52 +42,46 @@ class BelowSums:
     bend: float
 
 
-def slopes(
-    factor: np.ndarray, cells: Subjects, W: np.ndarray, below: tuple[Subjects, Subjects] | None = None
-) -> tuple[LevelSums, np.ndarray, BelowSums | None]:
-    """What the derivatives for a weight W : (r, r) are made of, with sum U (x) U : (r, q, r, q).
+@dataclass(frozen=True)
+class Sums:
+    """E, C : (q, q); spread : (q, q, q, q), of (2 C - E) (x) E; outer : (r, q, r, q), of U (x) U; below :
+    None where nothing below has a parameter."""
 
-    below : first and second derivative of the cells by a parameter of what stands below.
+    E: np.ndarray
+    C: np.ndarray
+    spread: np.ndarray
+    outer: np.ndarray
+    below: BelowSums | None
+
+
+def slopes(
+    factor: np.ndarray,
+    A: np.ndarray,
+    B: np.ndarray,
+    W: np.ndarray,
+    below: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None = None,
+) -> Sums:
+    """What the derivatives for a weight W : (r, r) are made of; factor : (q, q), Lambda.
+
+    A : (q, q, N), B : (r, q, N); below : their first derivatives by a parameter of what stands below, then
+    the second ones.
     """
     assert kernel.loops is not None
-    r, q, N = cells.B.shape
-    parts = [part for moment in (cells, *(below or ())) for part in (moment.A, moment.B)]
-    inputs, stride = spaced(*parts)
-    psi, W = _psi(factor), np.ascontiguousarray(W)
-    call, at, at_psi, at_W = kernel.loops.lmm_slopes, [*map(address, inputs)], address(psi), address(W)
-    at += [0] * (6 - len(at))
-    ends = np.cumsum([q**2, q**2, q**4, (r * q) ** 2, r**2, q**2, 3]).tolist()
-    offsets = [8 * end for end in (0, *ends[:-1])]
+    r, q, N = B.shape
+    psi, call = _psi(factor), kernel.loops.slopes
+    A, B, W = map(np.ascontiguousarray, (A, B, W))
+    A1, B1, A2, B2 = (None, None, None, None) if below is None else map(np.ascontiguousarray, below)
 
-    def of(start: int) -> np.ndarray:
-        sums = np.empty(ends[-1])
-        size, begin, to = min(BLOCK, N - start), 8 * start, address(sums)
-        places = [place and place + begin for place in at]
-        call(
-            q, r, below is not None, size, stride, *places, at_psi, at_W, *[to + offset for offset in offsets]
-        )
+    def of(first: int, last: int) -> list[np.ndarray]:
+        shapes = (q, q), (q, q), (q, q, q, q), (r, q, r, q), (r, r), (q, q), (3,)
+        sums = [np.empty(shape) for shape in shapes]
+        call(A, B, A1, B1, A2, B2, psi, W, first, last, *sums)
         return sums
 
-    found = by_block(of, N, len(parts) // 2 * (q**2 + r * q))
-    sums = found[0] if len(found) == 1 else np.sum(found, axis=0)
-    E, C, spread, outer, gram, mixed = (
-        sums[begin:end] for begin, end in zip((0, *ends), ends[:-1], strict=False)
-    )
-    level = LevelSums(E.reshape(q, q), C.reshape(q, q), spread.reshape(q, q, q, q))
-    outer = outer.reshape(r, q, r, q)
-    if below is None:
-        return level, outer, None
-    return level, outer, BelowSums(gram.reshape(r, r), mixed.reshape(q, q), *sums[-3:].tolist())
-
-
-def spaced(*parts: np.ndarray) -> tuple[list[np.ndarray], int]:
-    """Arrays (a, b, N) whose vectors (N,) follow one another at one distance, which comes with them; copies
-    of arrays of which that is not true."""
-    strides = {part.strides[1] for part in parts}
-    stride = strides.pop()
-    if strides or any(part.strides != (part.shape[1] * stride, stride, 8) for part in parts):
-        return [np.ascontiguousarray(part) for part in parts], parts[0].shape[2]
-    return list(parts), stride // 8
+    found = by_block(of, N, (1 if below is None else 3) * (q**2 + r * q))
+    sums = found[0] if len(found) == 1 else [np.sum(each, axis=0) for each in zip(*found, strict=True)]
+    E, C, spread, outer, gram, mixed, rest = sums
+    return Sums(E, C, spread, outer, None if below is None else BelowSums(gram, mixed, *rest.tolist()))
 
 
 def _psi(factor: np.ndarray) -> np.ndarray:

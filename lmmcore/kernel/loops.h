@@ -1,7 +1,7 @@
 /* What the compiled loops share: a function in the instructions of more than one kind of processor.
 
    FOR_PROCESSORS makes name_any and, where there is such a kind, name_avx2 of the inline function name;
-   CHOSEN(name) is the one that this machine can run. */
+   CHOSEN(name) is the one in use. */
 
 #include <stddef.h>
 #include <string.h>
@@ -16,9 +16,13 @@ typedef long long bits __attribute__((vector_size(LANES * sizeof(long long))));
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* Whether the machine has registers of eight numbers, and the compiler a way to use them for a whole file. */
+/* The instructions in use, which border.c chooses: PLAIN, or more where the processor has them. */
+enum { PLAIN, AVX2, AVX512 };
+extern int lmm_instructions;
+
+/* Whether the compiler has a way to use registers of eight numbers for a whole file. */
 #if defined(__x86_64__) && !defined(__clang__)
-#define HAS_WIDE (__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+#define HAS_WIDE (lmm_instructions == AVX512)
 #else
 #define HAS_WIDE 0
 #endif
@@ -27,7 +31,7 @@ typedef long long bits __attribute__((vector_size(LANES * sizeof(long long))));
 #define FOR_PROCESSORS(result, name, arguments, values)                                                     \
     static result name##_any arguments { return name values; }                                              \
     __attribute__((target("avx2,fma"))) static result name##_avx2 arguments { return name values; }
-#define CHOSEN(name) (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? name##_avx2 : name##_any)
+#define CHOSEN(name) (lmm_instructions >= AVX2 ? name##_avx2 : name##_any)
 #else
 #define FOR_PROCESSORS(result, name, arguments, values)                                                     \
     static result name##_any arguments { return name values; }

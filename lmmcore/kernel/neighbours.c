@@ -10,17 +10,19 @@
    Subjects go LANES abreast, each at its own rows. One that has ended goes on with f = 0 and u = 0, and adds
    nothing. */
 
+#include "functions.h"
+#include "limits.h"
 #include "loops.h"
 
 #include <math.h>
 
-#define MOST 12     /* columns of U */
+#define MOST MOST_NEIGHBOURS
 #define SETS 3      /* the moments and two derivatives */
 #define PAIRS (MOST * (MOST + 1) / 2)
 #define FARTHEST 708.0 /* gap * decay from which f is 0 */
 
 #define ARGUMENTS                                                                                            \
-    int d, int sets, int m, int q, int k, long n, long N, const ptrdiff_t *starts, const ptrdiff_t *outer,   \
+    int d, int sets, int m, int q, int k, long n, long N, const int64_t *starts, const int64_t *outer,   \
         long O, const double *U, const double *gaps, double decay, const double *C, double *A, double *B,    \
         double *total, double *log_r
 

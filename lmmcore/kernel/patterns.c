@@ -1,15 +1,18 @@
 /* Which subjects are alike in all of a few numbers. */
 
-#include <stdint.h>
+#include "functions.h"
+
 #include <string.h>
 
-/* entries : k pointers to columns (N,); table : (size,) of -1, size a power of 2 larger than `most`. Gives pattern : (N,),
+/* entries : k pointers to columns (N,); table : (size,), size a power of 2 larger than `most`. Gives pattern : (N,),
    numbered 0, 1, ... in the order of their first subject, and member : (most,), that subject; returns how many there
    are, or -1 where they are more than `most` or all of the first `probed` subjects differ. */
 long lmm_patterns(int k, long N, const double *const *entries, long most, long probed, long size, int64_t *table,
                   int64_t *pattern, int64_t *member)
 {
     long found = 0;
+    for (long place = 0; place < size; place++)
+        table[place] = -1;
     for (long i = 0; i < N; i++) {
         uint64_t key = 0;
         for (int e = 0; e < k; e++) {

@@ -3,18 +3,20 @@
    NumPy does the same in lmmcore/moments/subjects.py, product by product. Here each row is read once, LANES rows
    of a subject at a time, and LANES subjects are written together. */
 
+#include "functions.h"
+#include "limits.h"
 #include "loops.h"
 
-#define MOST 16  /* distinct columns */
+#define MOST MOST_COLUMNS
 #define PAIRS (MOST * (MOST + 1) / 2)
 #define ARGUMENTS                                                                                           \
-    int d, int q, int r, long n, long N, long stride, const ptrdiff_t *starts, long end,                    \
-        const double *const *U, const int *z, const int *xy, double *A, double *B, double *S
+    int d, int q, int r, long n, long N, long stride, const int64_t *starts, long end,                    \
+        const double *const *U, const int64_t *z, const int64_t *xy, double *A, double *B, double *S
 
 /* Place of columns i and j among the pairs. */
-INLINE int pair(int i, int j)
+INLINE int pair(int64_t i, int64_t j)
 {
-    return i < j ? j * (j + 1) / 2 + i : i * (i + 1) / 2 + j;
+    return (int)(i < j ? j * (j + 1) / 2 + i : i * (i + 1) / 2 + j);
 }
 
 /* LANES rows of a column, those of which the mask is 0 as 0; null is the constant 1. */

@@ -2,6 +2,7 @@
 
    lmmcore/likelihood/start.py does the same without a compiler, array by array. */
 
+#include "functions.h"
 #include "loops.h"
 
 #define PLACES 3  /* entries 00, 01, 11 of a symmetric matrix */

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lmmcore import kernel
-from lmmcore.kernel import address
-from lmmcore.kernel.blocks import BLOCK, by_block
+from lmmcore.kernel.blocks import by_block
 
 
 def turned(
@@ -15,15 +14,11 @@ def turned(
     """R'A R : (q, q, N) and F'B R : (r, q, N) for F = fixed : (r, r), R = random : (q, q)."""
     assert kernel.loops is not None
     r, q, N = B.shape
-    given = [np.ascontiguousarray(part) for part in (A, B, fixed, random)]
-    to_A, to_B = np.empty((q, q, N)), np.empty((r, q, N))
-    call, (at_A, at_B, F, R) = kernel.loops.lmm_turn, map(address, given)
-    out_A, out_B = address(to_A), address(to_B)
+    A, B, fixed, random = map(np.ascontiguousarray, (A, B, fixed, random))
+    to_A, to_B, call = np.empty((q, q, N)), np.empty((r, q, N)), kernel.loops.turn
 
-    def of(start: int) -> None:
-        begin = 8 * start
-        size = min(BLOCK, N - start)
-        call(q, r, size, N, at_A + begin, at_B + begin, F, R, out_A + begin, out_B + begin)
+    def of(first: int, last: int) -> None:
+        call(A, B, fixed, random, first, last, to_A, to_B)
 
     by_block(of, N, 2 * (q * q + r * q))
     return to_A, to_B

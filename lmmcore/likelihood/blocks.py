@@ -11,14 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.covariance.random import RandomCovariance
-from lmmcore.kernel import level as compiled
 from lmmcore.kernel.blocks import BLOCK
 from lmmcore.likelihood.evaluation import Evaluation, Slopes, Value
 from lmmcore.likelihood.level import Level, level_at
 from lmmcore.likelihood.objective import Moments, Objective
 from lmmcore.likelihood.profile import profile
 from lmmcore.moments.patterns import Patterns
-from lmmcore.moments.subjects import Subjects
+from lmmcore.moments.subjects import Subjects, has_loops
 
 # Subjects whose matrices are kept between the deviance and its derivatives.
 KEPT = 200_000
@@ -38,7 +37,7 @@ def blocks(cells: Subjects | Patterns) -> Iterator[Subjects | Patterns]:
 
 def objective_of(covariance: RandomCovariance, moments: Moments, n: int, reml: bool) -> Objective:
     """The deviance of the moments, in blocks where there is more than one."""
-    if isinstance(moments, Subjects) and moments.A.shape[2] > BLOCK and not compiled.serves(moments):
+    if isinstance(moments, Subjects) and moments.A.shape[2] > BLOCK and not has_loops(moments):
         return BlockObjective(covariance, moments, n, reml)
     return Objective(covariance, moments, n, reml)
 

@@ -28,6 +28,7 @@ from lmmcore.kernel import level as compiled
 from lmmcore.likelihood.evaluation import Derivatives, Evaluation, Slopes, Value
 from lmmcore.likelihood.level import (
     Level,
+    LevelSums,
     cross_derivatives,
     gram_derivative,
     level_at,
@@ -40,7 +41,7 @@ from lmmcore.likelihood.nested import NestedMoments
 from lmmcore.likelihood.profile import freedom, profile, profiled
 from lmmcore.moments.markov import MarkovMoments
 from lmmcore.moments.patterns import Patterns
-from lmmcore.moments.subjects import Jet, SubjectProjection, Subjects, forms
+from lmmcore.moments.subjects import Jet, SubjectProjection, Subjects, forms, has_loops
 
 Moments = Subjects | Patterns | ResidualMoments
 
@@ -148,7 +149,7 @@ class Objective:
         """The deviance and its derivatives; None where V is numerically singular."""
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             jet = self._jet(theta)
-        if jet is not None and one_call.serves(jet):
+        if jet is not None and one_call.serves(jet.B):
             return self._in_one_call(theta, jet)
         found = self._cells_and_value(theta, self.subjects if jet is None else lambda _: jet[0])
         if found is None:
@@ -161,7 +162,7 @@ class Objective:
     def _in_one_call(self, theta: np.ndarray, jet: Jet) -> Evaluation | None:
         factor = self.covariance.factor(theta[: self.split])
         directions, nu = self.covariance.first(factor), freedom(jet.S[0], self.n, self.reml)
-        found = one_call.evaluate(factor, directions, self.covariance.second, jet, nu, self.reml)
+        found = one_call.evaluate(factor, directions, self.covariance.second, jet.parts, nu, self.reml)
         if found is None:
             return None
         best = profiled(found.lower, nu, self.reml)
@@ -177,7 +178,7 @@ class Objective:
 
         cells : moments of the outermost units at theta; make_level : gives their level there, if asked.
         """
-        if compiled.serves(cells) and (jet := self._jet(theta)) is not None:
+        if has_loops(cells) and (jet := self._jet(theta)) is not None:
             return self._compiled_slopes(theta, cells, jet, W)
         m, split, level = len(theta), self.split, make_level()
         r = len(cells.S)
@@ -206,13 +207,13 @@ class Objective:
         split = self.split
         factor = self.covariance.factor(theta[:split])
         directions = self.covariance.first(factor)
-        derivatives = (jet[1], jet[2]) if len(jet.A) > 1 else None
-        sums, outer, below = compiled.slopes(factor, cells, W, derivatives)
-        own = own_curvature(self.covariance, factor, sums)
-        gram = -forms(directions, outer)
-        if derivatives is None or below is None:
+        derivatives = (jet.A[1], jet.B[1], jet.A[2], jet.B[2]) if len(jet.A) > 1 else None
+        sums = compiled.slopes(factor, cells.A, cells.B, W, derivatives)
+        own = own_curvature(self.covariance, factor, LevelSums(sums.E, sums.C, sums.spread))
+        gram, below = -forms(directions, sums.outer), sums.below
+        if below is None:
             return Slopes(own.gradient, own.hessian, gram, (own.cone,))
-        dot, dots = derivatives
+        dot, dots = jet[1], jet[2]
         gram = np.concatenate([gram, (dot.S[:, :, 0] - below.gram)[None]])
         second = np.empty((split + 1, split + 1))
         second[:split, :split] = own.hessian
@@ -226,8 +227,8 @@ def outermost(
     factor: np.ndarray, cells: Subjects | Patterns
 ) -> tuple[float, np.ndarray, Callable[[], Level]]:
     """sum log|I + A Psi| and sum B H B' : (r, r) of the outermost level; and what makes its matrices."""
-    if compiled.serves(cells):
-        return *compiled.value(factor, cells), lambda: level_at(factor, cells)
+    if has_loops(cells):
+        return *compiled.value(factor, cells.A, cells.B), lambda: level_at(factor, cells)
     level = level_at(factor, cells)
     return level.log_det, cells.quadratic(level.H), lambda: level
 

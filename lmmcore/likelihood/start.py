@@ -15,14 +15,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from lmmcore.covariance.random import RandomCovariance
-from lmmcore.kernel import level as compiled
 from lmmcore.kernel.start import sums as compiled_sums
 from lmmcore.likelihood.blocks import blocks
 from lmmcore.likelihood.nested import NestedMoments
 from lmmcore.likelihood.objective import Moments
 from lmmcore.likelihood.small import inverse
 from lmmcore.moments.patterns import Patterns
-from lmmcore.moments.subjects import Subjects
+from lmmcore.moments.subjects import Subjects, has_loops
 
 # A subject counts if no pivot of A_i falls below this part of its diagonal.
 WELL_CONDITIONED = 1e-3
@@ -62,8 +61,8 @@ def starting_psi(
     if not q:
         return np.zeros((0, 0))
     about, between = float(reml), np.zeros((q, q))
-    if unit is None and compiled.serves(cells):
-        usable, explained, effects, sampling = compiled_sums(cells, WELL_CONDITIONED)
+    if unit is None and has_loops(cells):
+        usable, explained, effects, sampling = compiled_sums(cells.A, cells.B, WELL_CONDITIONED)
     else:
         usable, explained, effects, sampling, means = _sums(cells, unit)
         seen = means[:, means[q] > 0]

@@ -69,8 +69,9 @@ class MarkovMoments:
     def _made(self, z: float, sets: int) -> Jet:
         """The moments, and with 3 sets their derivatives."""
         if neighbours.serves(len(self.U)):
+            starts, outer, gaps = self.rows.starts, self.rows.outer, self.rows.gaps
             A, B, total, log_r = neighbours.moments(
-                self.U, self.C, self.m, self.q, self.rows, float(np.exp(-z)), sets
+                *(self.U, self.C, self.m, self.q, starts, outer, gaps, float(np.exp(-z)), sets)
             )
         else:
             A, B, total, log_r = self._summed(z, sets)

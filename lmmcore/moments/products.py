@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from lmmcore import kernel
+from lmmcore.kernel.columns import is_one
 from lmmcore.kernel.columns import residuals as compiled_residuals
 
 # Rows whose columns and products stay in the processor's cache together.
@@ -55,11 +56,6 @@ class Products:
 def _pair(left: np.ndarray, right: np.ndarray) -> tuple[int, int]:
     a, b = id(left), id(right)
     return (a, b) if a < b else (b, a)
-
-
-def is_one(column: np.ndarray) -> bool:
-    """Whether the column is the constant 1 kept as a broadcast scalar."""
-    return column.strides == (0,)
 
 
 def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:

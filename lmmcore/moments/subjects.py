@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeGuard
 
 import numpy as np
 
@@ -144,6 +145,11 @@ class Subjects:
     def project(self, M: np.ndarray) -> SubjectProjection:
         """U_i = M_i B_i' of every subject, for M : (q, q, N)."""
         return SubjectProjection(np.einsum("abn,rbn->ran", M, self.B))
+
+
+def has_loops(cells: object) -> TypeGuard[Subjects]:
+    """Whether there are compiled loops over such moments: of subjects, with few random effects each."""
+    return isinstance(cells, Subjects) and kernel.has_room(*cells.B.shape[1::-1])
 
 
 @dataclass(frozen=True)

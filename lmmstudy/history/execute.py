@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lmmcore.errors import DataError, LmmError
+from lmmcore.versions import versions
 from lmmstudy.comparable import shared
 from lmmstudy.config import ConfigError, study
 from lmmstudy.files import read_json, write_json
@@ -61,7 +62,8 @@ def _recorded(name: str, begun: str, config: str, arguments: Sequence[str], lock
         _say(f"The run {run} was interrupted; this one goes on from what it finished.")
         ledger.append(path, {"event": "interrupted", "run": run, "time": begun, "noticed_by": name})
     start = {"event": "started", "run": name, "time": begun, "config": config, "pid": os.getpid()}
-    ledger.append(path, start | {"host": socket.gethostname(), "git": ledger.git_state(Path.cwd())})
+    here = {"host": socket.gethostname(), "loops": versions()["loops"], "git": ledger.git_state(Path.cwd())}
+    ledger.append(path, start | here)
     end: dict[str, Any] = {}
     try:
         code = _run(name, config, arguments, lock, end)

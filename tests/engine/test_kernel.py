@@ -12,7 +12,7 @@ import pytest
 import lmmcore as lmm
 from lmmcore import kernel
 from lmmcore.kernel import blocks, evaluate, level, start
-from lmmcore.moments.subjects import Subjects
+from lmmcore.moments.subjects import Subjects, has_loops
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRIES = json.loads((ROOT / "tests/reference/lmm_reference.json").read_text("utf-8"))["entries"]
@@ -62,12 +62,12 @@ def test_against_explicit_matrices(q, r, N, singular):
         C_sum += C
         spread += np.multiply.outer(2 * C - E, E)
         outer += np.multiply.outer(U.T, U.T)
-    found = level.value(factor, cells)
+    found = level.value(factor, cells.A, cells.B)
     assert found[0] == pytest.approx(log_det, rel=1e-11, abs=1e-12)
     assert np.allclose(found[1], quadratic, rtol=0, atol=1e-11 * (1 + abs(quadratic).max()))
-    sums, products, _ = level.slopes(factor, cells, W)
+    sums = level.slopes(factor, cells.A, cells.B, W)
     for ours, exact in zip(
-        (sums.E, sums.C, sums.spread, products), (E_sum, C_sum, spread, outer), strict=True
+        (sums.E, sums.C, sums.spread, sums.outer), (E_sum, C_sum, spread, outer), strict=True
     ):
         assert np.allclose(ours, exact, rtol=0, atol=1e-10 * (1 + abs(exact).max()))
 
@@ -87,7 +87,7 @@ def test_sums_of_the_start_against_each_subject(q, N):
             count, explained = count + 1, explained + b @ solved
             effects += np.outer(solved, solved)
             sampling += np.linalg.inv(A)
-    found = start.sums(cells, least)
+    found = start.sums(cells.A, cells.B, least)
     assert found[0] == count
     assert found[1] == pytest.approx(explained, rel=1e-10)
     assert np.allclose(found[2], effects, rtol=0, atol=1e-10 * abs(effects).max())
@@ -125,7 +125,7 @@ def test_one_call_against_array_by_array(monkeypatch, random, residual, reml):
     for theta in (best, 0.6 * best + 0.1, zero):
         ours = objective.evaluate(theta)
         with monkeypatch.context() as patch:
-            patch.setattr(evaluate, "serves", lambda jet: False)
+            patch.setattr(evaluate, "serves", lambda B: False)
             theirs = objective.evaluate(theta)
         assert ours.deviance == pytest.approx(theirs.deviance, rel=1e-13)
         for name in ("gradient", "hessian", "gram_first", "cones"):
@@ -140,8 +140,9 @@ def test_any_number_of_threads_gives_the_same_bytes(monkeypatch):
 
     def found(threads):
         monkeypatch.setattr(blocks, "allowed_threads", lambda: threads)
-        log_det, quadratic = level.value(factor, cells)
-        return log_det, quadratic.tobytes(), level.slopes(factor, cells, np.eye(3))[0].spread.tobytes()
+        log_det, quadratic = level.value(factor, cells.A, cells.B)
+        spread = level.slopes(factor, cells.A, cells.B, np.eye(3)).spread
+        return log_det, quadratic.tobytes(), spread.tobytes()
 
     monkeypatch.setattr(blocks, "MANY", 1)
     assert found(1) == found(3)
@@ -149,9 +150,9 @@ def test_any_number_of_threads_gives_the_same_bytes(monkeypatch):
 
 @needs_loops
 def test_what_is_left_to_numpy():
-    assert level.serves(cells_of(2, 16, 5))
-    assert not level.serves(cells_of(2, 17, 5))
-    assert not level.serves(cells_of(3, 3, 5))
+    assert has_loops(cells_of(2, 16, 5))
+    assert not has_loops(cells_of(2, 17, 5))
+    assert not has_loops(cells_of(3, 3, 5))
 
 
 @pytest.mark.parametrize(
