@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lmmstudy.fingerprint import closure, fingerprints
+from lmmstudy.fingerprint import BUILT, closure, fingerprints
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -103,5 +103,6 @@ print(*[m.__file__ for n, m in sys.modules.items() if n.startswith(("lmmcore", "
 """
     python = [sys.executable, "-c", code]
     run = subprocess.run(python, cwd=ROOT, capture_output=True, text=True, check=True)
-    loaded = {Path(line).relative_to(ROOT).as_posix() for line in run.stdout.split()}
-    assert loaded <= reached("fit")
+    loaded = {Path(line).relative_to(ROOT) for line in run.stdout.split()}
+    # The compiled loops count by their sources, which lie beside the modules that call them.
+    assert {path.as_posix() for path in loaded if path.suffix not in BUILT} <= reached("fit")
