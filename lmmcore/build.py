@@ -10,6 +10,7 @@ from lmmcore.assembly import Assembly, centred_columns
 from lmmcore.covariance.random import Block, RandomCovariance
 from lmmcore.covariance.residual import BoundResidual, subject_columns
 from lmmcore.covariance.scaled import ScaledResidual
+from lmmcore.covariance.visits import Visits, visits_of
 from lmmcore.data import Factor, Table
 from lmmcore.errors import DataError, FitError, FormulaError
 from lmmcore.formula.design import Design, Parts
@@ -130,7 +131,7 @@ def _rows(
     random: Sequence[tuple[RandomTerm, Design]],
 ) -> Rows:
     """Sort the rows and make the columns."""
-    times = _times(spec, table)
+    times, visits = _times(spec, table)
     order = sort_order(groups, times) if groups else None
     memory: dict[int, np.ndarray] = {}
     shared: dict[Parts, np.ndarray] = {}
@@ -162,8 +163,8 @@ def _rows(
     # Without a grouping factor every row is a unit of its own.
     codes = [taken(group.factor.codes) for group in groups] or [np.arange(table.n)]
     if times is not None and spec.residual is not None and spec.residual.time is not None:
-        check_one_row_a_time(groups[-1], codes[-1], spec.residual.time, taken(times))
-    return Rows(order, X, Z, y, offset, weights, _units(codes, sorted_times))
+        check_one_row_a_time(groups[-1], codes[-1], spec.residual.time, taken(times), visits)
+    return Rows(order, X, Z, y, offset, weights, _units(codes, sorted_times, visits), visits)
 
 
 def _number(table: Table, name: str, role: str) -> np.ndarray:
@@ -207,18 +208,27 @@ def _structure(
     return ScaledResidual(law, bound, marks if rows.order is None else marks[rows.order], unit)
 
 
-def _times(spec: Specification, table: Table) -> np.ndarray | None:
-    """The checked times of the residual structure."""
-    if spec.residual is None or spec.residual.time is None:
-        return None
-    times = table.columns[spec.residual.time]
+def _times(spec: Specification, table: Table) -> tuple[np.ndarray | None, Visits | None]:
+    """The checked times of the residual structure, and what they stand for if they are visits by name."""
+    residual = spec.residual
+    if residual is None or residual.time is None:
+        return None, None
+    times, visits = table.columns[residual.time], None
     if isinstance(times, Factor):
-        raise DataError(f"The time {spec.residual.time!r} of the residual correlation must be a number.")
-    spec.residual.check(times)
-    return times
+        if not getattr(residual, "takes_visits", False):
+            raise DataError(
+                f"{type(residual).__name__} needs times as numbers, but {residual.time!r} is a category; "
+                "name a column of times, or use Unstructured, Toeplitz, AR1 or RandomWalk, which take visits."
+            )
+        visits = visits_of(residual.time, times)
+        times = visits.times(times)
+    residual.check(times)
+    return times, visits
 
 
-def _units(codes: Sequence[np.ndarray], times: np.ndarray | None) -> tuple[SortedRows, ...]:
+def _units(
+    codes: Sequence[np.ndarray], times: np.ndarray | None, visits: Visits | None = None
+) -> tuple[SortedRows, ...]:
     """The rows as the moments of each level see them."""
     n = len(codes[0])
     result: list[SortedRows] = []
@@ -229,7 +239,8 @@ def _units(codes: Sequence[np.ndarray], times: np.ndarray | None) -> tuple[Sorte
             change = change | (np.diff(result[-1].subject) > 0)
         starts = np.concatenate([[0], np.flatnonzero(change) + 1])
         outer = result[-1].subject[starts] if result else None
-        result.append(SortedRows(times, None, starts, outer, n))
+        labels = None if visits is None else visits.labels
+        result.append(SortedRows(times, None, starts, outer, n, labels))
     return tuple(result)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,7 +14,14 @@ import narwhals as nw
 import numpy as np
 
 from lmmcore.errors import DataError
-from lmmcore.formula.levels import Factor, category, compact, interaction, kept_rows
+from lmmcore.formula.levels import (
+    Factor,
+    category,
+    compact,
+    declared_levels,
+    interaction,
+    kept_rows,
+)
 
 __all__ = ["Column", "Factor", "Table", "interaction", "read", "to_frame"]
 
@@ -182,15 +189,22 @@ def _variable(
 ) -> tuple[Column, np.ndarray | None]:
     """A column of the model, and where it is missing (None: nowhere)."""
     if levels is not None:
-        return category(name, series, levels, False)
+        return _category(name, series, levels)
     dtype = series.dtype
     if dtype.is_numeric():
         return _numbers(name, series if dtype == nw.Float64 else series.cast(nw.Float64))
     if dtype in (nw.String, nw.Categorical, nw.Enum, nw.Boolean):
-        return category(name, series, None, False)
+        return _category(name, series, None)
     if dtype in (nw.Object, nw.Unknown):
         return _objects(name, series)
     raise _unusable(name, str(dtype), dtype.is_temporal())
+
+
+def _category(
+    name: str, series: nw.Series[Any], levels: Sequence[Any] | None
+) -> tuple[Factor, np.ndarray | None]:
+    factor, absent = category(name, series, levels, False)
+    return replace(factor, declared=declared_levels(series, levels)), absent
 
 
 def _numbers(name: str, series: nw.Series[Any]) -> tuple[np.ndarray, np.ndarray | None]:

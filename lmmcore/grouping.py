@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmmcore.covariance.visits import Visits, visit_label
 from lmmcore.data import Factor, Table, interaction
 from lmmcore.errors import DataError, FormulaError
 
@@ -115,11 +116,14 @@ def _sorted(keys: Sequence[np.ndarray]) -> bool:
     return True
 
 
-def check_one_row_a_time(group: Group, codes: np.ndarray, time: str, times: np.ndarray) -> None:
+def check_one_row_a_time(
+    group: Group, codes: np.ndarray, time: str, times: np.ndarray, visits: Visits | None
+) -> None:
     """Raise DataError if a subject has two rows at one time; codes, times : (n,) sorted."""
     twice = np.flatnonzero((codes[1:] == codes[:-1]) & (times[1:] == times[:-1]))
     if len(twice):
         raise DataError(
-            f"Subject {group.factor.levels[codes[twice[0]]]!r} has two rows at {time} = {times[twice[0]]:g}; "
-            "a residual correlation over time needs one row a subject and time."
+            f"Subject {group.factor.levels[codes[twice[0]]]!r} has two rows at {time} = "
+            f"{visit_label(visits, times[twice[0]])}; a residual correlation over time needs one row a "
+            "subject and time."
         )

@@ -12,6 +12,7 @@ import numpy as np
 from lmmcore.covariance.random import RandomCovariance
 from lmmcore.covariance.residual import BoundResidual, Residual, ResidualMoments
 from lmmcore.covariance.variance import Variance
+from lmmcore.covariance.visits import Visits
 from lmmcore.data import Factor, Table
 from lmmcore.formula.design import Design
 from lmmcore.formula.parse import Formula, RandomTerm
@@ -63,7 +64,8 @@ class Rows:
     order : (n,) places of the sorted rows in the table; None if they were sorted already.
     X, Z : columns (n,) in the user's units, an intercept as a broadcast 1; y : (n,) the response less the
     offset; offset : (n,), 0 without one; weights : (n,) prior weights, None without.
-    units : for each level the rows as its moments see them.
+    units : for each level the rows as its moments see them. visits : what the times stand for, if they are
+    visits by name.
     """
 
     order: np.ndarray | None
@@ -73,6 +75,7 @@ class Rows:
     offset: np.ndarray
     weights: np.ndarray | None
     units: tuple[SortedRows, ...]
+    visits: Visits | None = None
 
     def unsorted(self, values: np.ndarray) -> np.ndarray:
         """Values of sorted rows, back in the order of the table."""

@@ -20,8 +20,10 @@ def new_rows(solution: Solution, table: Table, fitted: np.ndarray) -> NewRows:
     times = np.arange(table.n, dtype=float)
     if spec.residual is not None and spec.residual.time is not None:
         column = table.columns[spec.residual.time]
-        if not isinstance(column, np.ndarray):
-            raise DataError(f"The time {spec.residual.time!r} of the residual correlation must be a number.")
+        if isinstance(column, Factor):
+            if model.rows.visits is None:
+                raise DataError(f"The time {spec.residual.time!r} must be a number, as in the fit.")
+            column = model.rows.visits.times(column)
         spec.residual.check(column)
         times = column
     if spec.variance is None:

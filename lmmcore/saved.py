@@ -58,10 +58,13 @@ def save(fit: Fit, path: str | Path) -> None:
     spec, table = model.spec, model.table
     arrays: dict[str, np.ndarray] = {}
     levels: dict[str, dict[str, list[str]]] = {"columns": {}, "groups": {}}
+    declared: dict[str, list[str]] = {}
     for kind, columns in (("columns", table.columns), ("groups", table.groups)):
         for name, column in columns.items():
             if isinstance(column, Factor):
                 levels[kind][name] = list(column.levels)
+                if column.declared is not None:
+                    declared[name] = list(column.declared)
                 arrays[f"{kind}:{name}"] = column.codes.astype(np.int64)
             else:
                 arrays[f"{kind}:{name}"] = column
@@ -75,6 +78,7 @@ def save(fit: Fit, path: str | Path) -> None:
         "offset": spec.offset,
         "categories": {name: list(values) for name, values in (spec.categories or {}).items()},
         "levels": levels,
+        "declared": declared,
         "rows_read": table.rows_read,
         "dropped": dict(table.dropped),
         "loglik": fit.loglik,
@@ -105,11 +109,13 @@ def load(path: str | Path) -> Fit:
         kind, _, name = full.partition(":")
         values = content.column(full).to_numpy()
         known = about["levels"][kind].get(name)
-        value = values if known is None else Factor(values.astype(np.intp), tuple(known))
+        if known is not None:
+            order = about.get("declared", {}).get(name)
+            values = Factor(values.astype(np.intp), tuple(known), None if order is None else tuple(order))
         if kind == "groups":
-            groups[name] = value
+            groups[name] = values
         else:
-            columns[name] = value
+            columns[name] = values
     table = Table(
         columns, len(content), about["rows_read"], about["dropped"], None, nw.Implementation.POLARS, groups
     )

@@ -25,6 +25,8 @@ def text(fit: Fit) -> str:
     if structures:
         shown = ", ".join(f"{name} = {value:.4g}" for name, value in fit.residual_parameters.items())
         lines.append(f"Residuals: {', '.join(map(_structure, structures))} ({shown})")
+    if model.rows.visits is not None:
+        lines.append(model.rows.visits.sentence)
     groups = ", ".join(f"{name} {size}" for name, size in fit.groups.items())
     lines.append(f"Rows: {fit.nobs}" + (f"; groups: {groups}" if groups else ""))
     dropped = sum(fit.rows_dropped.values())

@@ -133,7 +133,7 @@ def _first(found: Mapping[str, Any], layout: Layout, most: int = 3) -> str:
 
     def place(entry: Mapping[str, Any]) -> str:
         parts = ((column, entry[part]) for part, column in places.items() if part != "subject")
-        where = ", ".join(f"{c} {v:g}" if isinstance(v, float) else f"{c} {v!r}" for c, v in parts)
+        where = ", ".join(f"{c} {v:.15g}" if isinstance(v, float) else f"{c} {v!r}" for c, v in parts)
         return f"{layout.subject} {entry['subject']!r} at {where}, rows {', '.join(map(str, entry['rows']))}"
 
     shown = "; ".join(map(place, entries[:most]))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import lmmcore as lmm
+from lmmcore.covariance.visits import in_name
 
 CONDITIONAL = 20_000
 """Most rows for which the conditional AIC is worked out."""
@@ -36,6 +37,7 @@ def estimates(ml: lmm.Fit, reml: lmm.Fit, report: Mapping[str, Any]) -> dict[str
         "shares": _shares(reml),
         "r_squared": _r_squared(reml),
         "residual_parameters": dict(reml.residual_parameters),
+        **_visits(reml),
         "sigma": reml.sigma,
         "groups": dict(reml.groups),
         "certificate": _certificate(reml.certificate),
@@ -63,6 +65,14 @@ NONE: dict[str, Any] = {
 def _information(fit: lmm.Fit) -> dict[str, Any]:
     names = ("loglik", "deviance", "aic", "aicc", "bic", "npar", "nobs")
     return {name: getattr(fit, name) for name in names}
+
+
+def _visits(fit: lmm.Fit) -> dict[str, Any]:
+    """The order of visits that are no numbers, as their labels stand in names of parameters."""
+    visits = fit.solution.model.rows.visits
+    if visits is None:
+        return {}
+    return {"visits": {"labels": [in_name(label) for label in visits.labels], "sentence": visits.sentence}}
 
 
 def _shares(fit: lmm.Fit) -> dict[str, Any]:

@@ -74,7 +74,8 @@ def resampled(solution: Solution, times: np.ndarray) -> tuple[Rows, BoundResidua
     both = at([*rows.X, *rows.Z])
     p = len(rows.X)
     weights = None if rows.weights is None else rows.weights[index]
-    chosen = Rows(None, both[:p], both[p:], rows.y[index], rows.offset[index], weights, tuple(units))
+    y, offset = rows.y[index], rows.offset[index]
+    chosen = Rows(None, both[:p], both[p:], y, offset, weights, tuple(units), rows.visits)
     structure = solution.model.structure
     return chosen, None if structure is None else _rebound(structure, units[-1], index)
 

@@ -41,6 +41,7 @@ class AR1:
     subject: Subject = None
 
     type = "ar1"
+    takes_visits = True
 
     def check(self, times: np.ndarray) -> None:
         """Raise DataError unless times : (n,) are whole numbers."""

@@ -25,6 +25,7 @@ class RandomWalk:
     subject: Subject = None
 
     type = "random_walk"
+    takes_visits = True
 
     def check(self, times: np.ndarray) -> None:
         """Raise DataError for times that are not positive."""

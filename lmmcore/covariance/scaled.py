@@ -31,7 +31,10 @@ class ScaledResidual:
     def parameter_names(self) -> tuple[str, ...]:
         """Those of the correlation, then those of the variance."""
         inner = () if self.law is None else self.law.parameter_names
-        return (*inner, *self.variance.parameter_names)
+        names = self.variance.parameter_names
+        if set(inner) & set(names):  # sd(2)/sd(1) of visits, and of levels of a category
+            names = tuple(f"{name} by group" for name in names)
+        return (*inner, *names)
 
     @property
     def independence(self) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 from lmmcore.covariance.dense import DenseResidual
 from lmmcore.covariance.residual import Subject
 from lmmcore.errors import DataError
+from lmmcore.formula.levels import level_text, told_apart
 from lmmcore.moments.dense import Matrices
 from lmmcore.moments.subjects import SortedRows
 
@@ -33,6 +34,7 @@ class Toeplitz:
     subject: Subject = None
 
     type = "toeplitz"
+    takes_visits = True
 
     def check(self, times: np.ndarray) -> None:
         """Raise DataError unless the times are whole numbers on a short grid."""
@@ -60,7 +62,7 @@ class Toeplitz:
                 f"AR1({self.time!r}) or Exponential({self.time!r})."
             )
         self._check_lags(rows, step, lags)
-        return DenseResidual(ToeplitzLaw(step, lags), rows)
+        return DenseResidual(ToeplitzLaw(step, lags, float(distinct[0])), rows)
 
     def _check_lags(self, rows: SortedRows, step: float, lags: int) -> None:
         """Raise DataError for a lag that no pair of rows has: its correlation could be anything."""
@@ -73,7 +75,7 @@ class Toeplitz:
             seen.update(np.unique(gaps).astype(int).tolist())
         missing = sorted(set(range(1, lags + 1)) - seen)
         if missing:
-            listed = ", ".join(f"{lag * step:g}" for lag in missing)
+            listed = ", ".join(told_apart([lag * step for lag in missing]))
             raise DataError(
                 f"Toeplitz({self.time!r}) estimates a correlation for each lag, but no two rows of a subject "
                 f"are {listed} apart; number the visits 1, 2, 3, ... or use AR1({self.time!r})."
@@ -82,15 +84,17 @@ class Toeplitz:
 
 @dataclass(frozen=True)
 class ToeplitzLaw:
-    """Correlations of lags 1..lags in steps of `step` units of time."""
+    """Correlations of lags 1..lags in steps of `step` units of time; first : the first visit."""
 
     step: float
     lags: int
+    first: float
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
         """One name a lag, in units of time."""
-        return tuple(f"rho({lag * self.step:g})" for lag in range(1, self.lags + 1))
+        lags = [self.step * lag for lag in range(1, self.lags + 1)]
+        return tuple(f"rho({lag})" for lag in told_apart(lags))
 
     @property
     def independence(self) -> np.ndarray:
@@ -124,13 +128,15 @@ class ToeplitzLaw:
         return Matrices(value[lag], first[:, lag], second[:, :, lag])
 
     def _lag(self, new: np.ndarray, seen: np.ndarray) -> np.ndarray:
-        lag = np.abs(new[..., :, None] - seen[..., None, :]) / self.step
-        if np.any(lag != np.round(lag)) or lag.max(initial=0) > self.lags:
-            raise DataError(
-                f"A Toeplitz correlation knows lags up to {self.lags * self.step:g} in steps of "
-                f"{self.step:g} only; predict at a visit of the data."
-            )
-        return lag.astype(int)
+        for times in (new, seen):
+            place = (times - self.first) / self.step
+            if np.any((place != np.round(place)) | (place < 0) | (place > self.lags)):
+                first, last = level_text(self.first), level_text(self.first + self.lags * self.step)
+                raise DataError(
+                    f"A Toeplitz correlation knows the visits from {first} to {last} in steps of "
+                    f"{level_text(self.step)} only; predict at one of these."
+                )
+        return np.round(np.abs(new[..., :, None] - seen[..., None, :]) / self.step).astype(int)
 
     def cross(self, natural: np.ndarray, new: np.ndarray, seen: np.ndarray) -> np.ndarray:
         """Correlation by lag : (..., a, b)."""

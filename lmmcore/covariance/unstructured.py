@@ -13,6 +13,7 @@ import numpy as np
 
 from lmmcore.covariance.dense import DenseResidual
 from lmmcore.covariance.residual import Subject
+from lmmcore.covariance.visits import in_name, texts_of
 from lmmcore.errors import DataError
 from lmmcore.moments.dense import Matrices
 from lmmcore.moments.subjects import SortedRows
@@ -31,6 +32,7 @@ class Unstructured:
     subject: Subject = None
 
     type = "unstructured"
+    takes_visits = True
 
     def check(self, times: np.ndarray) -> None:
         """Raise DataError if the times are no visit grid."""
@@ -45,10 +47,11 @@ class Unstructured:
     def bind(self, rows: SortedRows) -> DenseResidual:
         """The structure for one data set. Raises DataError where its likelihood has no maximum."""
         visits = np.unique(rows.times)
-        self._check_subjects(rows, visits)
-        return DenseResidual(UnstructuredLaw(tuple(visits.tolist())), rows)
+        shown = texts_of(visits.tolist(), rows.labels)
+        self._check_subjects(rows, visits, shown)
+        return DenseResidual(UnstructuredLaw(tuple(visits.tolist()), shown), rows)
 
-    def _check_subjects(self, rows: SortedRows, visits: np.ndarray) -> None:
+    def _check_subjects(self, rows: SortedRows, visits: np.ndarray, shown: tuple[str, ...]) -> None:
         """Raise DataError for fewer subjects than visits, and for a pair of visits that no subject has.
 
         k subjects at k + 1 visits have a combination of these visits that is 0 in all of them: the likelihood
@@ -65,10 +68,10 @@ class Unstructured:
         seen[rows.subject, np.searchsorted(visits, rows.times)] = 1
         apart = np.argwhere(seen.T @ seen == 0)
         if len(apart):
-            first, second = visits[apart[0]]
+            first, second = (shown[index] for index in apart[0])
             raise DataError(
                 f"Unstructured({self.time!r}) estimates a covariance for each pair of visits, but no subject "
-                f"has rows at both {first:g} and {second:g}; leave out rare visits or use "
+                f"has rows at both {first} and {second}; leave out rare visits or use "
                 f"Exponential({self.time!r})."
             )
 
@@ -101,9 +104,10 @@ class CholeskyMatrices(Matrices):
 
 @dataclass(frozen=True)
 class UnstructuredLaw:
-    """Covariance between the visits at the times `visits`."""
+    """Covariance between the visits at the times `visits`; shown : these as text."""
 
     visits: tuple[float, ...]
+    shown: tuple[str, ...]
 
     @cached_property
     def _entries(self) -> tuple[np.ndarray, np.ndarray]:
@@ -114,7 +118,7 @@ class UnstructuredLaw:
     @property
     def parameter_names(self) -> tuple[str, ...]:
         """Relative SDs of the later visits, then the correlations."""
-        shown = [f"{visit:g}" for visit in self.visits]
+        shown = [in_name(text) for text in self.shown]
         pairs = [f"cor({a},{b})" for j, b in enumerate(shown) for a in shown[:j]]
         return (*(f"sd({visit})/sd({shown[0]})" for visit in shown[1:]), *pairs)
 
@@ -177,7 +181,7 @@ class UnstructuredLaw:
         D[np.arange(m), row, column] = np.where(row == column, lower[row, column], 1.0)
         first = D @ lower.T
         first = first + first.transpose(0, 2, 1)
-        place = np.searchsorted(self.visits, times)
+        place = self._places(times)
         chosen = (place[:, :, None], place[:, None, :])
 
         def second() -> np.ndarray:
@@ -204,7 +208,7 @@ class UnstructuredLaw:
         place = np.minimum(np.searchsorted(self.visits, times), len(self.visits) - 1)
         if np.any(np.asarray(self.visits)[place] != times):
             raise DataError(
-                "An unstructured covariance knows the visits "
-                f"{', '.join(f'{visit:g}' for visit in self.visits)} only; predict at one of these."
+                f"An unstructured covariance knows the visits {', '.join(self.shown)} only; predict at one "
+                "of these."
             )
         return place

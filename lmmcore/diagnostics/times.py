@@ -36,6 +36,9 @@ def sorted_times(solution: Solution, time: Time) -> np.ndarray:
                 f"The model has no column {time!r}; its columns are {', '.join(model.table.columns)}: pass "
                 "the times of the rows used as an array instead."
             )
+        visits = model.rows.visits
+        if isinstance(column, Factor) and visits is not None and visits.time == time:
+            column = visits.times(column)
         if isinstance(column, Factor):
             raise DataError(f"The time {time!r} must be a number, but it is a category.")
         time = column

@@ -19,6 +19,8 @@ from lmmcore.kernel.columns import runs, serves
 FEW = 1000
 
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)")
+# A minus sign belongs to a number at the start of a word: "Week -1", but not "V-1".
+_NUMBER = re.compile(r"(?:(?<![^\s(])-)?\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,15 @@ class Labels:
 
 @dataclass(frozen=True)
 class Factor:
-    """A category. codes : (n,) intp, places in levels; every level occurs; labels : text of the levels."""
+    """A category. codes : (n,) intp, places in levels; every level occurs; labels : text of the levels.
+
+    declared : levels in an order that the user or the column's type gives, those that do not occur too; None
+    where nobody gave one.
+    """
 
     codes: np.ndarray
     labels: tuple[str, ...] | Labels
+    declared: tuple[str, ...] | None = None
 
     @property
     def size(self) -> int:
@@ -80,6 +87,55 @@ def level_text(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
+
+
+def told_apart(values: Sequence[float]) -> tuple[str, ...]:
+    """Distinct numbers as text, whole ones in full, others with six digits or as many as tell them apart."""
+    texts = [""] * len(values)
+    for digits in range(6, 18):
+        texts = [
+            str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else f"{value:.{digits}g}"
+            for value in values
+        ]
+        if len(set(texts)) == len(texts):
+            break
+    return tuple(texts)
+
+
+def by_numbers(labels: Sequence[str]) -> tuple[str, ...] | None:
+    """Labels in the order of the number in them; None unless they differ in a single number ("Week 2")."""
+    found = [[float(number) for number in _NUMBER.findall(label)] for label in labels]
+    shapes = {" ".join(_NUMBER.sub("#", label).casefold().split()) for label in labels}
+    if len(shapes) > 1 or not found or not found[0]:
+        return None
+    numbers = np.array(found)
+    varying = [place for place in range(numbers.shape[1]) if np.ptp(numbers[:, place]) > 0]
+    if len(varying) > 1 or (len(labels) > 1 and not varying):
+        return None
+    key = numbers[:, varying[0] if varying else 0]
+    if len(set(key.tolist())) < len(labels):
+        return None
+    return tuple(labels[index] for index in np.argsort(key))
+
+
+def declared_levels(series: nw.Series[Any], listed: Sequence[Any] | None) -> tuple[str, ...] | None:
+    """Levels in the order that the user or the type of the column declares; None without one.
+
+    An unordered category of pandas declares one if its levels hold no numbers that order them and are not
+    simply sorted: pandas sorts those that it finds itself.
+    """
+    if listed is not None:
+        return tuple(level_text(value) for value in listed)
+    dtype, native = series.dtype, series.to_native()
+    if isinstance(dtype, nw.Enum):
+        return tuple(level_text(value) for value in dtype.categories)
+    if dtype != nw.Categorical or series.implementation.is_polars():
+        return None
+    if series.implementation.is_pyarrow():
+        whole = native.unify_dictionaries().combine_chunks()
+        return tuple(map(level_text, whole.dictionary.to_pylist())) if whole.type.ordered else None
+    levels = tuple(level_text(value) for value in native.cat.categories)
+    return None if list(levels) == sorted(levels) or by_numbers(levels) is not None else levels
 
 
 def category(
@@ -242,5 +298,5 @@ def kept_rows(factor: Factor, kept: np.ndarray) -> Factor:
     labels, places = factor.labels, present.tolist()
     if isinstance(labels, Labels):
         levels = lambda: [factor.levels[index] for index in places]  # noqa: E731
-        return Factor(codes, Labels(len(places), levels, labels.numbers))
-    return Factor(codes, tuple(labels[index] for index in places))
+        return Factor(codes, Labels(len(places), levels, labels.numbers), factor.declared)
+    return Factor(codes, tuple(labels[index] for index in places), factor.declared)

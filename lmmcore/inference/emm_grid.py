@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lmmcore.data import to_frame
+from lmmcore.formula.levels import told_apart
 from lmmcore.inference.comparisons import Comparisons, compared, weights_of
 from lmmcore.inference.multiplicity import Adjust
 from lmmcore.inference.reference_grid import Level
@@ -107,10 +108,15 @@ class EmmGrid:
 
     def _labels(self, members: Sequence[int], by: Sequence[str]) -> list[str]:
         """Cells in the names of contrasts: "a", "time 3" or "(a, time 3)"."""
+        written = {}
+        for name, of in self.cells.items():
+            numbers = list(dict.fromkeys(value for value in of if not isinstance(value, str)))
+            texts = [f"{name} {text}" for text in told_apart(numbers)]
+            written[name] = dict(zip(numbers, texts, strict=True))
         made = []
         for index in members:
             values = [(name, of[index]) for name, of in self.cells.items() if name not in by]
-            texts = [value if isinstance(value, str) else f"{name} {value:g}" for name, value in values]
+            texts = [value if isinstance(value, str) else written[name][value] for name, value in values]
             made.append(texts[0] if len(texts) == 1 else f"({', '.join(texts)})")
         return made
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lmmcore.covariance.visits import visit_label
 from lmmcore.data import Table, positive_weights, read, to_frame
 from lmmcore.errors import DataError
 from lmmcore.grouping import combined
@@ -82,7 +83,8 @@ def residual_covariance(solution: Solution, table: Table) -> np.ndarray:
         same = _same(solution, table, len(model.groups) - 1) if model.groups else R.astype(bool)
         twice = np.triu(same & (new.times[:, None] == new.times), 1)
         if model.spec.residual is not None and model.spec.residual.time is not None and twice.any():
-            time = f"{model.spec.residual.time} = {new.times[np.argwhere(twice)[0][0]]:g}"
+            label = visit_label(model.rows.visits, new.times[np.argwhere(twice)[0][0]])
+            time = f"{model.spec.residual.time} = {label}"
             raise DataError(f"Two of the rows are at {time}; a residual correlation needs one row a time.")
         matrices = structure.written_out.matrices(z, structure.new_marks(new)[None])
         R = np.where(same, matrices.value[0], 0.0)

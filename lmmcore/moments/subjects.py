@@ -31,7 +31,7 @@ class SortedRows:
 
     times : (n,), row numbers within the subject where there is no time; subject : (n,) index 0..N-1;
     starts : (N,) first row of each subject; outer : (N,) index 0..O-1 of the larger unit each subject
-    belongs to, None where there is none.
+    belongs to, None where there is none. labels : of the times 1, 2, ..., where these are visits with names.
     """
 
     def __init__(
@@ -41,9 +41,10 @@ class SortedRows:
         starts: np.ndarray,
         outer: np.ndarray | None = None,
         n: int = 0,
+        labels: tuple[str, ...] | None = None,
     ) -> None:
         """n : number of rows, needed without subject. What is None is made when it is asked for."""
-        self.starts, self.outer = starts, outer
+        self.starts, self.outer, self.labels = starts, outer, labels
         self.n = n if subject is None else len(subject)
         if subject is not None:
             self.subject = subject

@@ -100,9 +100,9 @@ def _correlation(model: Json, index: Index) -> list[m.Row]:
         times = [m.op("("), m.sub("t", row), m.op(","), m.THIN, m.sub("t", other), m.op(")")]
         return [(left, m.op("="), m.group([m.words("min"), *times]))]
     found = visits(model)
-    if found is None or len(found.times) > MOST:
+    if found is None or len(found.names) > MOST:
         return []
     time = model["residual_structure"]["time"]
-    where = f" at {time} {', '.join(plain(t) for t in found.times)}"
+    where = f" at {time} {', '.join(found.shown)}"
     cells = [[m.value(v) for v in line] for line in found.covariance]
     return [("<mi>Σ</mi>", m.op("="), m.group([m.matrix(cells), m.words(where)]))]

@@ -49,6 +49,11 @@ def source(fit: lmm.Fit) -> Source:
     fixed = _columns(spec.formula.fixed)
     slopes = _columns(term for random in spec.formula.random for term in random.terms)
     time = _time(spec, table, codes, slopes, fixed)
+    residual, visits = _residual(spec, subject), model.rows.visits
+    by_name = None if visits is None else table.columns[visits.time]
+    if isinstance(by_name, Factor) and visits is not None:
+        time = _unused(f"{visits.time} (number)", columns)
+        columns[time] = visits.times(by_name)
     if time is None:
         time = _unused("Row", columns)
         columns[time] = _within(codes)
@@ -60,7 +65,15 @@ def source(fit: lmm.Fit) -> Source:
         stanza["group"] = group
     factors = {n: list(c.levels) for n, c in table.columns.items() if isinstance(c, Factor)}
     stanza["categories"] = {n: levels for n, levels in factors.items() if n not in table.groups}
-    return Source(pl.DataFrame(columns), stanza, _residual(spec, subject), _variance(spec))
+    if isinstance(by_name, Factor) and visits is not None and residual is not None:
+        # The fit is repeated: its visits must be found in the same order, without a change of the coding.
+        if by_name.declared is None:
+            del stanza["categories"][visits.time]
+        elif [label for label in by_name.declared if label in by_name.levels] == list(by_name.levels):
+            stanza["categories"][visits.time] = list(by_name.declared)
+        else:
+            residual["time"] = time
+    return Source(pl.DataFrame(columns), stanza, residual, _variance(spec))
 
 
 def _check(spec: Specification) -> None:

@@ -41,11 +41,11 @@ def fmt(value: float | int | None, digits: int = 4) -> str:
 
 
 def plain(value: float | int | str) -> str:
-    """A value as it stands in the data: no more digits than it has, at most six significant ones; text as
-    it is."""
+    """A value as it stands in the data: whole numbers in full, others with at most six significant digits;
+    text as it is."""
     if isinstance(value, str) or not math.isfinite(value):
         return str(value)
-    if float(value).is_integer() and abs(value) < 1e7:
+    if float(value).is_integer() and abs(value) < 1e15:
         return fixed(value, 0)
     size = abs(value)
     if size < 1e-4 or size >= 1e7:

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from lmmstudy.formulas import subject_columns
+from lmmstudy.report.numbers import plain
 
 Json = Mapping[str, Any]
-_RATIO = re.compile(r"sd\((.*)\)/sd\((.*)\)")
+_RATIO = re.compile(r"sd\((.*)\)/sd\((.*)\)(?: by group)?")
 _PAIR = re.compile(r"cor\((.+),(.+)\)")
 _LAG = re.compile(r"rho\((.+)\)")
 UNEQUAL = ("unstructured", "random_walk")
@@ -23,11 +24,21 @@ UNEQUAL = ("unstructured", "random_walk")
 
 @dataclass(frozen=True)
 class Visits:
-    """Residual SDs : (J,) and correlations : (J, J) of the visits at `times`."""
+    """Residual SDs : (J,) and correlations : (J, J) of the visits at `times`, which may be labels.
 
-    times: tuple[float, ...]
+    names : the times as they stand in the names of parameters.
+    """
+
+    times: tuple[float, ...] | tuple[str, ...]
+    names: tuple[str, ...]
     sd: np.ndarray
     correlation: np.ndarray
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The visits as they are printed."""
+        shown = tuple(plain(time) for time in self.times)
+        return shown if len(set(shown)) == len(shown) else self.names
 
     @property
     def covariance(self) -> np.ndarray:
@@ -53,17 +64,24 @@ def variance_kind(model: Json) -> str:
 def visits(model: Json) -> Visits | None:
     """The unstructured covariance of a record; None for other structures and for a single visit."""
     parameters = model["residual_parameters"]
-    pairs = {m.groups(): v for n, v in parameters.items() if (m := _PAIR.fullmatch(n))}
-    if kind(model) != "unstructured" or not pairs:
+    if kind(model) != "unstructured":
         return None
-    names = sorted({name for pair in pairs for name in pair}, key=float)
+    if "visits" in model:
+        labels = model["visits"]["labels"]
+    else:
+        pairs = [match.groups() for name in parameters if (match := _PAIR.fullmatch(name))]
+        labels = sorted({label for pair in pairs for label in pair}, key=float)
+    seen = {label for a in labels for b in labels if f"cor({a},{b})" in parameters for label in (a, b)}
+    names = [label for label in labels if label in seen]
+    if not names:
+        return None
     sd = [1.0, *(parameters[f"sd({name})/sd({names[0]})"] for name in names[1:])]
     correlation = np.eye(len(names))
-    for (a, b), value in pairs.items():
-        i, j = names.index(a), names.index(b)
-        correlation[i, j] = correlation[j, i] = value
-    times = tuple(float(name) for name in names)
-    return Visits(times, model["sigma"] * np.array(sd), correlation)
+    for j in range(len(names)):
+        for i in range(j):
+            correlation[i, j] = correlation[j, i] = parameters[f"cor({names[i]},{names[j]})"]
+    times = tuple(names) if "visits" in model else tuple(float(name) for name in names)
+    return Visits(times, tuple(names), model["sigma"] * np.array(sd), correlation)
 
 
 def lags(model: Json) -> tuple[tuple[float, float], ...]:
@@ -77,7 +95,7 @@ def ratios(model: Json) -> dict[str, float]:
     if variance_kind(model) != "by_group":
         return {}
     found = visits(model)
-    of_visits = {f"sd({t:g})/sd({found.times[0]:g})" for t in found.times[1:]} if found else set()
+    of_visits = {f"sd({name})/sd({found.names[0]})" for name in found.names[1:]} if found else set()
     parameters = {n: v for n, v in model["residual_parameters"].items() if n not in of_visits}
     matches = [(m, v) for n, v in parameters.items() if (m := _RATIO.fullmatch(n))]
     return {m[2]: 1.0 for m, _ in matches[:1]} | {m[1]: v for m, v in matches}

@@ -1,6 +1,6 @@
 """Sentences about residual and variance structures."""
 
-from lmmstudy.report.numbers import decimals_for, fixed, fmt, plain
+from lmmstudy.report.numbers import decimals_for, fixed, fmt
 from lmmstudy.report.phrases import listing
 from lmmstudy.report.residual_numbers import UNEQUAL, Json, kind, ratios, subject_name, variance_kind, visits
 
@@ -53,7 +53,8 @@ def residual_words(model: Json, within: str = "") -> str:
 
 def meaning(model: Json) -> str:
     """What the structures say and their estimates; "" for independent residuals of equal variance."""
-    return " ".join(sentence for sentence in (_correlation(model), _variance(model)) if sentence)
+    visits = (model.get("visits") or {}).get("sentence", "")
+    return " ".join(sentence for sentence in (_correlation(model), visits, _variance(model)) if sentence)
 
 
 def _correlation(model: Json) -> str:
@@ -83,7 +84,7 @@ def _correlation(model: Json) -> str:
         )
     if name == "unstructured":
         found = visits(model)
-        first = f"; σ is the residual SD at {time} = {plain(found.times[0])}" if found else ""
+        first = f"; σ is the residual SD at {time} = {found.shown[0]}" if found else ""
         return (
             f"Each {time} has a residual variance of its own and each pair of them a correlation of its own, "
             f"listed in the random part{first}."
@@ -117,7 +118,7 @@ def residual_row(model: Json) -> str:
     structure, levels = model["residual_structure"], ratios(model)
     found = visits(model)
     if found:
-        where.append(f"{structure['time']} {plain(found.times[0])}")
+        where.append(f"{structure['time']} {found.shown[0]}")
     if kind(model) == "random_walk":
         where.append(f"{structure['time']} 1")
     if levels:

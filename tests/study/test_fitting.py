@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from lmmstudy.clean import clean_file
@@ -16,6 +17,8 @@ MODELS = {
     "slope": {"formula": "{response} ~ {fixed} + (1 + {time} | {subject})"},
     "ar1": {"formula": "{response} ~ {fixed}", "residual": {"type": "ar1"}},
     "unstructured": {"formula": "{response} ~ {fixed}", "residual": {"type": "unstructured"}},
+    "by_name": {"formula": "{response} ~ {fixed}", "residual": {"type": "unstructured", "time": "visit"}},
+    "in_order": {"formula": "{response} ~ {fixed}", "residual": {"type": "unstructured", "time": "when"}},
     "toeplitz": {"formula": "{response} ~ {fixed}", "residual": {"type": "toeplitz"}},
     "compound_symmetry": {"formula": "{response} ~ {fixed}", "residual": {"type": "compound_symmetry"}},
     "by_sex": {
@@ -98,6 +101,24 @@ def test_residual_structures_of_the_dental_growth_data(tmp_path):
     tests = {(t["null"], t["alternative"]): t for t in selection["tests"]}
     against = tests["toeplitz", "unstructured"]
     assert against["statistic"] == pytest.approx(424.643 - 419.477, abs=2e-3) and against["df"] == 6
+
+
+def test_visits_by_name_in_a_study(tmp_path):
+    """Four visits of the growth data by name: the model is that of the ages, the record says the order."""
+    growth = pl.read_csv(ROOT / "data/raw/orthodont.csv")
+    growth = growth.with_columns(visit=pl.format("Year {}", "age"), when=pl.format("{}", "age"))
+    raw = tmp_path / "growth.csv"
+    growth.with_columns(pl.col("when").replace({"8": "entry"})).write_csv(raw)
+    stanza = {"path": "growth.csv", "subject": "Subject", "time": "age", "response": "distance"}
+    stanza |= {"fixed": "age * Sex", "candidates": ["unstructured", "by_name", "in_order"]}
+    stanza["categories"] = {"when": ["entry", "10", "12", "14"]}
+    records, _ = study(tmp_path, stanza, raw)
+    for name in ("by_name", "in_order"):
+        assert records[name]["reml"]["loglik"] == pytest.approx(records["unstructured"]["reml"]["loglik"])
+    assert records["by_name"]["visits"]["labels"] == ["Year 8", "Year 10", "Year 12", "Year 14"]
+    assert records["in_order"]["visits"]["labels"] == ["entry", "10", "12", "14"]
+    assert "cor(Year 8,Year 10)" in records["by_name"]["residual_parameters"]
+    assert "visits" not in records["unstructured"]
 
 
 def test_dropped_fixed_effects_are_recorded(tmp_path):

@@ -56,6 +56,31 @@ def test_parameters_are_read_whatever_their_order():
     assert visits(toeplitz) is None and visits(model("unstructured")) is None
 
 
+def test_visits_by_name_keep_their_order():
+    grid = {"sd(Week 10)/sd(Week 2)": 1.5, "cor(Week 2,Week 10)": 0.25}
+    order = {"labels": ["Week 2", "Week 4", "Week 10"], "sentence": "The visits of week are in that order."}
+    changed = model("unstructured", grid) | {"visits": order}
+    found = visits(changed)
+    assert found.times == found.shown == ("Week 2", "Week 10")
+    np.testing.assert_allclose(found.covariance, [[9, 3.375], [3.375, 20.25]])
+    assert "σ is the residual SD at week = Week 2. The visits of week are in that order." in meaning(changed)
+    assert residual_row(changed) == "Residual at week Week 2" and "Week 10" in shown(changed)
+
+
+def test_visits_that_are_large_numbers_are_told_apart():
+    grid = {f"sd({day})/sd(20240101)": 2.0 for day in (20240102, 20240103)}
+    grid |= {"cor(20240101,20240102)": 0.5, "cor(20240101,20240103)": 0.2, "cor(20240102,20240103)": 0.4}
+    found = visits(model("unstructured", grid))
+    assert found.shown == ("20,240,101", "20,240,102", "20,240,103")
+    close = {"sd(0.10000001)/sd(0.1)": 2.0, "cor(0.1,0.10000001)": 0.5}
+    assert visits(model("unstructured", close)).shown == ("0.1", "0.10000001")
+
+
+def test_levels_of_the_same_names_as_visits():
+    both = GRID | {"sd(4)/sd(2) by group": 0.5}
+    assert ratios(model("unstructured", both, variance=BY_ARM)) == {"2": 1.0, "4": 0.5}
+
+
 def test_levels_are_told_from_visits():
     both = model("unstructured", GRID | {"sd(b)/sd(a)": 0.5, "sd(c)/sd(a)": 3.0}, variance=BY_ARM)
     assert ratios(both) == {"a": 1.0, "b": 0.5, "c": 3.0} and visits(both).times == (2, 4, 10)

@@ -92,7 +92,7 @@ def _by_level(model: Json) -> Table | None:
 
 def _correlations(model: Json, found: Visits) -> Table:
     time = model["residual_structure"]["time"]
-    names, sds = [plain(t) for t in found.times], column(found.sd.tolist())
+    names, sds = found.shown, column(found.sd.tolist())
     rows = tuple(
         (name, sds[i], *(rho_text(r) if j < i else "1" if j == i else "" for j, r in enumerate(line)))
         for i, (name, line) in enumerate(zip(names, found.correlation.tolist(), strict=True))
@@ -106,7 +106,7 @@ def _correlations(model: Json, found: Visits) -> Table:
 
 def _covariances(model: Json, found: Visits) -> Table:
     time = model["residual_structure"]["time"]
-    names = [plain(t) for t in found.times]
+    names = found.shown
     rows = tuple(
         (name, *(fmt(v) if j <= i else "" for j, v in enumerate(line)))
         for i, (name, line) in enumerate(zip(names, found.covariance.tolist(), strict=True))
