@@ -71,7 +71,7 @@ def _format(source: Source, columns: Sequence[Column]) -> Iterator[str]:
 def _example(columns: Sequence[Column]) -> str:
     comma = next(column for column in columns if column.kind == "number" and column.decimal in (",", "both"))
     value = next(v for v in comma.values.drop_nulls() if v % 1)
-    return f"{f'{value:g}'.replace('.', ',')} in {_plain(comma.name)} is read as {value:g}"
+    return f"{f'{value:.15g}'.replace('.', ',')} in {_plain(comma.name)} is read as {value:.15g}"
 
 
 def _remarks(columns: Sequence[Column], wide: Wide | None, roles: Roles) -> Iterator[str]:
@@ -133,7 +133,7 @@ def _wide(columns: Sequence[Column], wide: Wide) -> Iterator[str]:
     yield "time: time # a name for the times below"
     yield f"response: {_scalar(wide.response)} # a name for what was measured"
     yield "wide: # one row per subject, a column for each time. COLUMN: TIME; the times are a guess"
-    yield from (f"  {_scalar(column)}: {time:g}" for column, time in wide.columns.items())
+    yield from (f"  {_scalar(column)}: {time:.15g}" for column, time in wide.columns.items())
     if wide.before is not None:
         yield f"# {_plain(wide.before)} is the value before: a covariate (a guess), or at 0 under `wide`"
     yield from _missing(columns)

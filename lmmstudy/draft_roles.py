@@ -74,7 +74,7 @@ def guess_roles(columns: Sequence[Column]) -> Roles:
 def ordered_levels(column: Column) -> tuple[str, ...]:
     """Levels as text, the one that reads like a control first, else in their order."""
     levels = column.values.drop_nulls().unique().sort().to_list()
-    names = [f"{level:g}" if isinstance(level, float) else str(level) for level in levels]
+    names = [f"{level:.15g}" if isinstance(level, float) else str(level) for level in levels]
     letters = len(names) == 2 and says(column.name, "treatment")  # P and A, N and Y
     return tuple(sorted(names, key=lambda name: not (is_control(name) and (letters or len(name) > 1))))
 
