@@ -48,7 +48,7 @@ class AR1:
         fractional = np.flatnonzero(times != np.round(times))
         if len(fractional):
             raise DataError(
-                f"AR1 needs whole-number times, but {self.time!r} has {times[fractional[0]]:g}: for "
+                f"AR1 needs whole-number times, but {self.time!r} has {times[fractional[0]]:.15g}: for "
                 f"irregular times use CAR1({self.time!r}), whose correlation is a function of any distance "
                 "in time, or number the visits 1, 2, 3, ... if they are equally spaced."
             )

@@ -32,7 +32,7 @@ class RandomWalk:
         if times.min(initial=1.0) <= 0:
             raise DataError(
                 f"RandomWalk({self.time!r}) starts from 0 at time 0, so that all times must be positive, but "
-                f"{self.time!r} has {times.min():g}; count the time from just before the first measurement."
+                f"{self.time!r} has {times.min():.15g}; count time from just before the first measurement."
             )
 
     def bind(self, rows: SortedRows) -> DenseResidual:
