@@ -13,6 +13,7 @@ from lmmcore.covariance.random import Block, RandomCovariance
 from lmmcore.covariance.residual import ResidualMoments, WrittenOut
 from lmmcore.likelihood.blocks import objective_of
 from lmmcore.likelihood.coordinates import Centred, Coordinates, centre, rotations
+from lmmcore.likelihood.deflated import Deflated, within_units
 from lmmcore.likelihood.grid import GridObjective
 from lmmcore.likelihood.identified import check_told_apart
 from lmmcore.likelihood.nested import NestedMoments
@@ -22,7 +23,7 @@ from lmmcore.moments.dense import dense_moments
 from lmmcore.moments.gram import gram
 from lmmcore.moments.grid import Grid, grid_of
 from lmmcore.moments.patterns import grouped
-from lmmcore.moments.subjects import SortedRows, Subjects, blockwise, independent
+from lmmcore.moments.subjects import SortedRows, Subjects, beside_one, blockwise, independent, turned
 
 # So few subjects take less time than it takes to see which are alike.
 FEW_SUBJECTS = 100
@@ -101,6 +102,24 @@ class Assembly:
         if len(self.raw) == 1 and self.raw[0].A.shape[2] > FEW_SUBJECTS:
             return grouped(self.raw[0]).rotated(*self.turns[0])
         return nested(self.raw[-1].rotated(*self.turns[-1]), self.covariances, self.rows.units)
+
+    def deflated(self, b: np.ndarray | None = None) -> Deflated:
+        """Moments of what the columns of X and y leave over of their projections on Z of the outermost units.
+
+        b : (p,) coefficients, in the model's coordinates, of the part of y along X that is taken away first.
+        """
+        (Z, XY), (fixed, random) = self.columns[0], self.turns[0]
+        unit = self.rows.units[0]
+        within, shift, left = within_units(Z, XY, unit, None if b is None else fixed @ b)
+        columns = [(own, [*others[: -len(XY)], *left]) for own, others in self.columns]
+        innermost: Subjects | ResidualMoments
+        if self.residual is None:
+            innermost = independent(*columns[-1], self.rows.units[-1]).rotated(*self.turns[-1])
+        else:
+            innermost = self.residual(*columns[-1]).rotated(*self.turns[-1])
+        moments = nested(innermost, self.covariances, self.rows.units)
+        shift = turned(shift, beside_one(fixed), np.linalg.inv(random).T)
+        return Deflated(moments, shift, np.linalg.solve(fixed, within))
 
     def grid(self, R: WrittenOut) -> Grid | None:
         """The data summed by pattern of visits; None where they make no grid."""

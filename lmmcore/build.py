@@ -66,6 +66,8 @@ def build(spec: Specification, table: Table, fitted: np.ndarray | None = None) -
         None if structure is None else assembly.grid(structure.written_out),
         lambda: assembly.cells,
         assembly.moments,
+        assembly.deflated,
+        left,
     )
 
 

@@ -18,6 +18,7 @@ from lmmcore.formula.design import Design
 from lmmcore.formula.parse import Formula, RandomTerm
 from lmmcore.grouping import Group
 from lmmcore.likelihood.coordinates import Coordinates
+from lmmcore.likelihood.deflated import Deflated
 from lmmcore.moments.grid import Grid
 from lmmcore.moments.patterns import Patterns
 from lmmcore.moments.subjects import SortedRows, Subjects
@@ -93,7 +94,9 @@ class Model:
     groups : grouping factors, outermost first; random : the random terms, in that order; covariances :
     structure of Psi of each level; structure : the residual structure, bound; tries : values of its
     parameters to start from; grid : the data summed by pattern of visits, where there is a residual structure
-    and a grid; make_cells, make_moments : see cells and moments.
+    and a grid; make_cells, make_moments : see cells and moments; make_deflated : gives the moments of
+    lmmcore.likelihood.deflated, None where the rows are not at hand; variation : sum of squares of the
+    response less its least-squares fit.
     """
 
     spec: Specification
@@ -110,6 +113,8 @@ class Model:
     grid: Grid | None
     make_cells: Callable[[], tuple[Subjects, ...]]
     make_moments: Callable[[], Subjects | Patterns | ResidualMoments]
+    make_deflated: Callable[[np.ndarray | None], Deflated] | None
+    variation: float
 
     @cached_property
     def cells(self) -> tuple[Subjects, ...]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from lmmcore.likelihood.blocks import objective_of
 from lmmcore.likelihood.certificate import Certificate, certify
+from lmmcore.likelihood.deflated import DeflatedObjective, undone
 from lmmcore.likelihood.estimate import estimate, starting_points
 from lmmcore.likelihood.grid import GridObjective
 from lmmcore.likelihood.nested import NestedMoments
@@ -22,6 +24,10 @@ from lmmcore.moments.subjects import Subjects, blockwise
 ZERO = 1e-10
 # Added to the relative variances of a solution that another search starts from.
 SMALL = 1e-3
+# Share of the squared response that is left given everything else, with which so many digits of the deviance
+# are lost that it is evaluated by other moments; ROUGHLY : of the response itself, whatever its weights are.
+LOST = 1e-7
+ROUGHLY = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +133,11 @@ def solve(model: Model, near: Solution | None = None) -> Solution:
     """
     objective = _objective(model)
     starts = starting_points(objective, model.tries) if near is None else [_from(near, objective, model)]
-    optimum = estimate(objective, starts)
+    # Means or slopes that no fixed effect explains may be far larger than their differences between units.
+    wide = not all(design.atoms <= model.fixed.atoms for _, design in model.random)
+    optimum = estimate(objective, starts, wide)
+    if _loses_digits(model, optimum):
+        optimum = _deflated(model, objective, [optimum.evaluation.theta, *starts])
     coordinates, best = model.coordinates, optimum.evaluation.value.profile
     theta, objective = optimum.evaluation.theta, optimum.objective
     beta = coordinates.origin + coordinates.fixed @ best.beta
@@ -140,6 +150,37 @@ def solve(model: Model, near: Solution | None = None) -> Solution:
     if model.rows.weights is not None:
         deviance -= float(np.log(model.rows.weights).sum())
     return Solution(model, optimum, beta, vcov, best.sigma2, psi, natural, -deviance / 2)
+
+
+def _loses_digits(model: Model, optimum: Optimum) -> bool:
+    """Whether so little of the squared response is left, given everything else, that noise drowns it."""
+    if model.make_deflated is None or not model.covariances[0].q:
+        return False
+    left = optimum.evaluation.value.profile.lower[-1, -1] ** 2
+    if left > ROUGHLY * model.variation:
+        return False
+    objective, theta = optimum.objective, optimum.evaluation.theta
+    cells = objective.given(theta[objective.residual]).moments
+    if isinstance(cells, NestedMoments):
+        cells = cells.cells(theta[objective.split :])
+    assert isinstance(cells, Subjects | Patterns)
+    return bool(left < LOST * cells.S[-1, -1].sum())
+
+
+def _deflated(model: Model, objective: Objective, starts: Sequence[np.ndarray]) -> Optimum:
+    """The optimum by the moments of lmmcore.likelihood.deflated, as one of the objective."""
+    assert model.make_deflated is not None
+    b = None
+    for _ in range(2):
+        made = model.make_deflated(b)
+        deflated = DeflatedObjective(objective.covariance, made.moments, model.n, objective.reml, made.shift)
+        optimum = estimate(deflated, starts)
+        b = made.within + optimum.evaluation.value.profile.beta
+        psis = optimum.objective.psis(optimum.evaluation.theta)
+        theta = objective.theta(psis, optimum.evaluation.theta[objective.residual])
+        starts = [theta]
+    turned, _ = objective.repivoted(theta)
+    return replace(optimum, objective=turned, evaluation=undone(optimum.evaluation, made.within))
 
 
 def _objective(model: Model) -> Objective:

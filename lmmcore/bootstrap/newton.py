@@ -20,9 +20,10 @@ from lmmcore.covariance.random import RandomCovariance
 from lmmcore.errors import FitError
 from lmmcore.likelihood.certificate import GAIN
 from lmmcore.likelihood.estimate import NEGLIGIBLE, SAME_DEVIANCE, estimate
-from lmmcore.likelihood.newton import EIGENVALUE_FLOOR, NOISE, newton_step
+from lmmcore.likelihood.newton import NOISE
 from lmmcore.likelihood.objective import Objective
 from lmmcore.likelihood.small import cholesky, inverse_lower
+from lmmcore.likelihood.step import EIGENVALUE_FLOOR, newton_step
 
 # Fall of the deviance still to be had at which a replicate is done: estimates to 1e-6 standard errors.
 DONE = 1e-12

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmmcore.likelihood.newton import Optimum, newton_step
+from lmmcore.likelihood.newton import Optimum
 from lmmcore.likelihood.objective import lambda_columns
+from lmmcore.likelihood.step import newton_step
 
 GAIN = 1e-6  # log-likelihood still to gain that counts as converged
 CONE = 1e-4  # most negative curvature by Psi, in deviance, that counts as none
@@ -67,8 +68,11 @@ def certify(optimum: Optimum, boundary: tuple[str, ...], names: Mapping[int, tup
     """
     evaluation = optimum.evaluation
     free = free_parameters(optimum)
-    gradient = evaluation.gradient[free]
-    hessian = evaluation.hessian[np.ix_(free, free)]
+    # What a huge lambda adds is a function of its logarithm: curvature by lambda itself says nothing there.
+    size = np.maximum(np.abs(evaluation.theta[free]), 1.0)
+    size[np.flatnonzero(free) >= optimum.objective.residual.start] = 1.0
+    gradient = size * evaluation.gradient[free]
+    hessian = evaluation.hessian[np.ix_(free, free)] * np.outer(size, size)
     gain, scaled, smallest = 0.0, 0.0, 1.0
     inside = np.zeros(0, dtype=bool)
     if free.any():

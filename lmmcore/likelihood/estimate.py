@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from lmmcore.errors import FitError
+from lmmcore.likelihood.evaluation import Value
 from lmmcore.likelihood.newton import Optimum, minimise
 from lmmcore.likelihood.objective import Objective, lambda_columns
 from lmmcore.likelihood.start import starting_psis
@@ -24,14 +25,18 @@ SAME_DEVIANCE = 1e-9
 # followed, with the moment estimate of Psi times these; beside a serial correlation, up to twice as many.
 FEW_ROWS = 50
 SCALES = (1.0, 1 / 25, 50.0)
+# Multiples of a start's variances among which a valley of far larger random effects is looked for.
+FACTOR = 200.0
+LARGER = 6
 # Rows up to which starts with small and with large random effects are followed beside a serial correlation;
 # beyond, the deviance at the moment estimates of Psi shows which correlations lie in a valley of their own.
 SOME_ROWS = 1000
 
 
-def estimate(objective: Objective, starts: Sequence[np.ndarray]) -> Optimum:
+def estimate(objective: Objective, starts: Sequence[np.ndarray], wide: bool = False) -> Optimum:
     """The (restricted) maximum-likelihood estimate: the best optimum found from the starts.
 
+    wide : whether there may be an optimum with random effects far larger than at any start.
     Raises FitError if the likelihood cannot be evaluated at any of them.
     """
     optima = _optima(objective, starts)
@@ -41,12 +46,46 @@ def estimate(objective: Objective, starts: Sequence[np.ndarray]) -> Optimum:
             "every starting value; look for duplicated rows or a response without variation."
         )
     best = min(optima, key=lambda optimum: optimum.deviance)
-    return replace(best, starts=len(starts))
+    further = list(_larger(objective, starts, best, wide))
+    optima = _optima(objective, further, optima)
+    best = min(optima, key=lambda optimum: optimum.deviance)
+    return replace(best, starts=len(starts) + len(further))
 
 
-def _optima(objective: Objective, starts: Sequence[np.ndarray]) -> list[Optimum]:
-    """The different optima that searches from the starts end in."""
-    optima: list[Optimum] = []
+def _larger(
+    objective: Objective, starts: Sequence[np.ndarray], best: Optimum, wide: bool
+) -> Iterator[np.ndarray]:
+    """Starts in a valley of far larger random effects of one level, where there is one.
+
+    Where means of units or slopes within them are explained by no fixed effect, or by one that is another
+    between units than within, no random effects at all can be an optimum beside a much better one. So the
+    deviance is looked at along multiples of the start's Psi.
+    """
+    theta = best.evaluation.theta
+    psis, large = best.objective.psis(theta), objective.psis(starts[0])
+    for place, level in enumerate(best.objective.levels):
+        if not level.q or not (wide or not theta[best.objective.places[place]].any()):
+            continue
+        found = [theta[objective.residual], *(start[objective.residual] for start in starts if wide)]
+        for z in {tuple(z): z for z in found}.values():
+            given, ray = objective.given(z), []
+            for power in range(LARGER):
+                moved = [*psis]
+                moved[place] = large[place] * FACTOR**power
+                point = objective.theta(moved, z)
+                ray.append((point, _height(given.value(point))))
+            yield from (ray[minimum][0] for minimum in _local_minima(ray) if minimum)
+
+
+def _height(value: Value | None) -> float:
+    return np.inf if value is None else value.deviance
+
+
+def _optima(
+    objective: Objective, starts: Sequence[np.ndarray], known: Sequence[Optimum] = ()
+) -> list[Optimum]:
+    """The different optima that searches from the starts end in, beside those known."""
+    optima = [*known]
     for start in starts:
         found = minimise(objective, start, optima)
         if found is not None and not any(found is known for known in optima):
@@ -76,8 +115,7 @@ def starting_points(objective: Objective, correlations: Sequence[np.ndarray]) ->
         psis = starting_psis(objective.levels, given.moments, z, objective.n, objective.reml)
         found = []
         for theta in _shares(objective, objective.theta(psis, z), shares):
-            value = given.value(theta)
-            found.append((theta, np.inf if value is None else value.deviance))
+            found.append((theta, _height(given.value(theta))))
         return found
 
     if not correlations:

@@ -47,6 +47,11 @@ class Derivatives:
     gram: np.ndarray
     cones: tuple[np.ndarray, ...]
 
+    @cached_property
+    def finite(self) -> bool:
+        """Whether a step can be made of them: far out they may overflow where the deviance does not."""
+        return bool(np.isfinite(self.gradient).all() and np.isfinite(self.hessian).all())
+
     @staticmethod
     def of(slopes: Slopes, best: Profile) -> Derivatives:
         """Those that slopes for the weight at the best beta and sigma^2 make."""

@@ -40,7 +40,7 @@ from lmmcore.likelihood.level import (
 from lmmcore.likelihood.nested import NestedMoments
 from lmmcore.likelihood.profile import freedom, profile, profiled
 from lmmcore.moments.markov import MarkovMoments
-from lmmcore.moments.patterns import Patterns
+from lmmcore.moments.patterns import PatternProjection, Patterns
 from lmmcore.moments.subjects import Jet, SubjectProjection, Subjects, forms, has_loops
 
 Moments = Subjects | Patterns | ResidualMoments
@@ -183,14 +183,14 @@ class Objective:
         m, split, level = len(theta), self.split, make_level()
         r = len(cells.S)
         first, second, gram = np.zeros(m), np.zeros((m, m)), np.zeros((m, r, r))
-        projection = cells.project(level.M)
+        projection, h = self._projected(cells, level)
         own = own_derivatives(self.covariance, level, cells, projection, W)
         first[:split], second[:split, :split] = own.gradient, own.hessian
         gram[:split] = -projection.forms(self.covariance.first(level.factor))
         cones = [own.cone]
         if isinstance(projection, SubjectProjection) and not isinstance(self.moments, Subjects | Patterns):
             phi, U = theta[split:], projection.U
-            h = np.einsum("ab,rbn->ran", level.psi, U)
+            assert h is not None
             below = self.moments.first(phi)
             for row, moment in enumerate(below, start=split):
                 gram[row] = moment.S[:, :, 0] - gram_derivative(moment, h).sum(axis=2)
@@ -202,6 +202,15 @@ class Objective:
             if isinstance(self.moments, NestedMoments):
                 cones += self.moments.cones(phi, weights)
         return Slopes(first, second, gram, tuple(cones))
+
+    def _projected(
+        self, cells: Subjects | Patterns, level: Level
+    ) -> tuple[SubjectProjection | PatternProjection, np.ndarray | None]:
+        """U = M B' of every unit, and h = Psi U where what stands below can have parameters."""
+        projection = cells.project(level.M)
+        if not isinstance(projection, SubjectProjection):
+            return projection, None
+        return projection, np.einsum("ab,rbn->ran", level.psi, projection.U)
 
     def _compiled_slopes(self, theta: np.ndarray, cells: Subjects, jet: Jet, W: np.ndarray) -> Slopes:
         split = self.split

@@ -85,6 +85,8 @@ def build_streamed(spec: Specification, path: Path) -> Model:
         None,
         lambda: cells,
         lambda: grouped(cells[0]) if len(cells) == 1 else nested(cells[-1], covariances, rows.units),
+        None,
+        float(S[-1, -1, 0]),
     )
 
 

@@ -1,0 +1,116 @@
+"""The deviance where random effects are huge beside the residuals: no digits are lost in S - sum B H B'.
+
+With residuals of SD 1 beside units that differ by 1e5 (a response near 1e5 without a fixed intercept), S and
+sum B H B' agree to ten digits, and what is left of the other six is no likelihood. So each column u of [X y]
+is split into its projection on the Z_i of its unit and the rest, u_i = Z_i c_i + e_i, once, row by row. With
+the moments A, B, S of [Z e] and H, M, E as in lmmcore.likelihood.level,
+
+    G = S - sum B H B' + sum (C M B' + B M'C') + sum C E C',     U = M B' + E C',     h - C = H B' - M'C'
+
+in which nothing cancels; with h - C in the place of h all derivatives stay as they are. Nor may y and X
+cancel: y is taken less X b, which the likelihood does not notice, b by least squares within units at first
+and then the estimate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lmmcore.likelihood.evaluation import Evaluation, Value
+from lmmcore.likelihood.level import Level, level_at
+from lmmcore.likelihood.objective import Moments, Objective
+from lmmcore.likelihood.profile import profile
+from lmmcore.moments.patterns import PatternProjection, Patterns
+from lmmcore.moments.subjects import SortedRows, SubjectProjection, Subjects
+
+# Share of the largest eigenvalue of Z_i'Z_i below which a direction of Z_i is one that its rows do not have.
+RANK = 1e-10
+# Rounds of projecting what is left: each takes away all but the last digits.
+ROUNDS = 3
+# Share of a column of X below which it does not vary within units.
+WITHIN = 1e-8
+
+
+@dataclass(frozen=True)
+class Deflated:
+    """moments : of [Z e]; shift : (r, q, N), C, of the outermost units; within : (p,), b; all in the model's
+    coordinates."""
+
+    moments: Moments
+    shift: np.ndarray
+    within: np.ndarray
+
+
+@dataclass(frozen=True)
+class DeflatedObjective(Objective):
+    """An objective whose moments are those of [Z e]."""
+
+    shift: np.ndarray
+
+    def _jet(self, theta: np.ndarray) -> None:
+        """The compiled loops know no shift."""
+
+    def _value(self, theta: np.ndarray, cells: Subjects | Patterns) -> Value | None:
+        assert isinstance(cells, Subjects)
+        level = level_at(self.covariance.factor(theta[: self.split]), cells)
+        C = self.shift
+        across = np.einsum("ran,san->rs", C, np.einsum("abn,rbn->ran", level.M, cells.B))
+        both = np.einsum("ran,san->rs", C, np.einsum("abn,rbn->ran", level.E, C))
+        gram = cells.S[:, :, 0] - cells.quadratic(level.H) + across + across.T + both
+        best = profile(gram, self.n, self.reml)
+        if best is None:
+            return None
+        deviance = best.deviance + cells.log_r + level.log_det
+        return Value(deviance, best, lambda: level) if np.isfinite(deviance) else None
+
+    def _projected(
+        self, cells: Subjects | Patterns, level: Level
+    ) -> tuple[SubjectProjection | PatternProjection, np.ndarray]:
+        assert isinstance(cells, Subjects)
+        C = self.shift
+        U = np.einsum("abn,rbn->ran", level.M, cells.B) + np.einsum("abn,rbn->ran", level.E, C)
+        h = np.einsum("abn,rbn->ran", level.H, cells.B) - np.einsum("ban,rbn->ran", level.M, C)
+        return SubjectProjection(U), h
+
+
+def undone(evaluation: Evaluation, within: np.ndarray) -> Evaluation:
+    """The evaluation for y itself, from that for y - X within."""
+    turn = np.eye(len(within) + 1)
+    turn[:-1, -1] = within
+    best, derivatives = evaluation.value.profile, evaluation.derivatives
+    lower = best.lower.copy()
+    lower[-1, :-1] += within @ lower[:-1, :-1]
+    value = replace(evaluation.value, profile=replace(best, lower=lower))
+    derivatives = replace(derivatives, gram=turn.T @ derivatives.gram @ turn)
+    return Evaluation(evaluation.theta, value, lambda: derivatives)
+
+
+def within_units(
+    Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], rows: SortedRows, b: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """b : (p,), by least squares if it is not given; C : (r, q, N) and [e_X e_y] : (r, n), which have no part
+    left in Z_i."""
+    design, columns = (
+        np.array([np.broadcast_to(column, (rows.n,)) for column in some], dtype=float) for some in (Z, XY)
+    )
+    A = np.add.reduceat(design[:, None] * design[None], rows.starts, axis=2)
+    inverse = np.linalg.pinv(A.transpose(2, 0, 1), rcond=RANK, hermitian=True)
+
+    def split(left: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        shift = np.zeros((len(left), len(design), len(rows.starts)))
+        for _ in range(ROUNDS):
+            B = np.add.reduceat(left[:, None] * design[None], rows.starts, axis=2)
+            more = np.einsum("nab,rbn->ran", inverse, B)
+            shift += more
+            left = left - np.einsum("an,ran->rn", design, more[:, :, rows.subject])
+        return shift, left
+
+    if b is None:
+        _, left = split(columns)
+        lengths = np.sqrt((columns[:-1] ** 2).sum(axis=1))
+        b = np.linalg.lstsq(left[:-1].T / lengths, left[-1], rcond=WITHIN)[0] / lengths
+    columns[-1] -= b @ columns[:-1]
+    return b, *split(columns)
