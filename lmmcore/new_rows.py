@@ -35,3 +35,15 @@ def new_rows(solution: Solution, table: Table, fitted: np.ndarray) -> NewRows:
         levels = model.levels[spec.variance.column]
         column = Factor(np.array([levels.index(level) for level in column.levels])[column.codes], levels)
     return NewRows(times, spec.variance.bind(column)[1])
+
+
+def check_room(solution: Solution, rows: int) -> None:
+    """Raise DataError if no subject can have so many rows, as with a negative compound symmetry."""
+    structure = solution.model.structure
+    most_rows = None if structure is None else getattr(structure.law, "most_rows", None)
+    if most_rows is not None and rows > (most := most_rows(solution.natural)):
+        raise DataError(
+            f"Compound symmetry with rho = {solution.natural[0]:.4g} holds for at most {most:.0f} rows of a "
+            f"subject, but one would have {rows} with the new ones; a structure over time, such as AR1, or "
+            'level="population" has no such limit.'
+        )

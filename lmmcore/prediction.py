@@ -19,7 +19,7 @@ from lmmcore.frames import unit_names
 from lmmcore.grouping import combined
 from lmmcore.inference.wald import linear_estimates, t_interval
 from lmmcore.model import Specification
-from lmmcore.new_rows import new_rows
+from lmmcore.new_rows import check_room, new_rows
 from lmmcore.prediction_error import NewDesign, prediction_error
 from lmmcore.residuals import fitted_values
 from lmmcore.solution import Solution
@@ -77,6 +77,8 @@ def predict(fit: Fit, new: Any, level: str, interval: str | None, conf_level: fl
     values = {"prediction": fitted}
     if serial:
         assert rows is not None
+        known = units[-1][units[-1] >= 0]
+        check_room(solution, 1 + int(model.rows.units[-1].sizes[known].max(initial=0)))
         values["prediction"] = fitted + _carried(fit, rows, units[-1], weights)
     if interval == "mean":
         found = linear_estimates(solution, X.T, "satterthwaite")

@@ -70,6 +70,11 @@ class CompoundSymmetryLaw:
             return ["rho is 1"]
         return [f"rho is {low:.4g}, its lowest value"] if rho - low < AT_END else []
 
+    def most_rows(self, natural: np.ndarray) -> float:
+        """Rows that a subject can have: so many numbers have no lower correlation among all their pairs."""
+        rho = float(natural[0])
+        return np.inf if rho >= 0 else np.floor(1 - 1 / rho + AT_END)
+
     def matrices(self, z: np.ndarray, times: np.ndarray) -> Matrices:
         """R and its derivatives by z."""
         c, n = times.shape

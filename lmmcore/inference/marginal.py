@@ -14,7 +14,7 @@ from lmmcore.covariance.visits import visit_label
 from lmmcore.data import Table, positive_weights, read, to_frame
 from lmmcore.errors import DataError
 from lmmcore.grouping import combined
-from lmmcore.new_rows import new_rows
+from lmmcore.new_rows import check_room, new_rows
 from lmmcore.solution import Solution
 
 
@@ -86,6 +86,7 @@ def residual_covariance(solution: Solution, table: Table) -> np.ndarray:
             label = visit_label(model.rows.visits, new.times[np.argwhere(twice)[0][0]])
             time = f"{model.spec.residual.time} = {label}"
             raise DataError(f"Two of the rows are at {time}; a residual correlation needs one row a time.")
+        check_room(solution, int(same.sum(axis=1).max()))
         matrices = structure.written_out.matrices(z, structure.new_marks(new)[None])
         R = np.where(same, matrices.value[0], 0.0)
     if model.spec.weights is not None:

@@ -286,6 +286,26 @@ def test_a_label_that_was_not_seen_is_a_sentence(structure):
         found.marginal_covariance(new)
 
 
+def test_compound_symmetry_below_zero_has_room_for_so_many_rows():
+    """1 + (n - 1) rho > 0: with rho = -0.33 no fifth row has a covariance with the four of a subject."""
+    rng = np.random.default_rng(1)
+    noise = rng.normal(size=(30, 4))
+    noise -= 0.9 * noise.mean(axis=1, keepdims=True)
+    frame = pl.DataFrame({"id": np.repeat(np.arange(30), 4), "y": noise.ravel()})
+    found = lmm.fit("y ~ 1", frame, residual=lmm.CompoundSymmetry(subject="id"))
+    assert -1 / 3 < found.residual_parameters["rho"] < -0.3
+    for interval in (None, "subject", "observation"):
+        with pytest.raises(lmm.DataError, match="at most 4 rows of a subject, but one would have 5"):
+            found.predict(pl.DataFrame({"id": [1, 999]}), level="subject", interval=interval)
+    found.predict(pl.DataFrame({"id": [998, 999]}), level="subject", interval="observation")
+    with pytest.raises(lmm.DataError, match="at most 4 rows"):
+        found.marginal_covariance(pl.DataFrame({"id": [1] * 5}))
+    assert found.marginal_covariance(pl.DataFrame({"id": [1] * 4})).sd == pytest.approx([found.sigma] * 4)
+    above = lmm.fit("y ~ 1", trial(), residual=lmm.CompoundSymmetry(subject="id"))
+    assert above.residual_parameters["rho"] > 0
+    assert above.marginal_covariance(pl.DataFrame({"id": [1] * 9})).covariance.shape == (9, 9)
+
+
 def test_a_level_without_a_variance_is_a_sentence():
     found = lmm.fit("y ~ 1 + (1 | id)", trial(), variance=lmm.ByGroup("visit"))
     new = pl.DataFrame({"id": [3, 3], "visit": ["Week 1", "Week 99"]})
