@@ -85,6 +85,8 @@ class Point:
     def __init__(self, dense: Dense, X: np.ndarray, chart: Chart) -> None:
         self.dense, self.X, self.chart = dense, X, chart
         self.reml = dense.case.method == "REML"
+        # P X = 0: without what X explains, a large mean does not swamp the digits.
+        self.y = dense.y - X @ np.linalg.lstsq(X, dense.y, rcond=None)[0]
         self.V, self.first = self._at(chart.at)
         self.inverse = np.linalg.inv(self.V)
         self.phi, self.P = _projection(self.inverse, X)
@@ -97,7 +99,7 @@ class Point:
         V, first = self._at(v)
         inverse = np.linalg.inv(V)
         _, P = _projection(inverse, self.X)
-        Py = P @ self.dense.y
+        Py = P @ self.y
         weight = (P if self.reml else inverse) - np.outer(Py, Py)
         return np.einsum("rij,ij->r", first, weight)
 
