@@ -97,14 +97,18 @@ class Solution:
                     f"the covariance matrix of {', '.join(names)} within {block.group} has rank "
                     f"{rank} of {len(left)}"
                 )
-        if self.model.structure is not None:
-            phrases += self.model.structure.at_boundary(self.natural)
-        return tuple(phrases)
+        return (*phrases, *self.residual_boundary)
+
+    @property
+    def residual_boundary(self) -> tuple[str, ...]:
+        """Those of the parameters of the residual."""
+        structure = self.model.structure
+        return () if structure is None else tuple(structure.at_boundary(self.natural))
 
     @cached_property
     def certificate(self) -> Certificate:
         """Convergence, in facts."""
-        return certify(self.optimum, self.boundary, self._names())
+        return certify(self.optimum, self.boundary, bool(self.residual_boundary), self._names())
 
     def _names(self) -> dict[int, tuple[str, str]]:
         """(part of the model, phrase) of entries of theta that stand for one parameter of the user's."""

@@ -20,6 +20,8 @@ import numpy as np
 
 # The order of a block changes only when a later variance exceeds an earlier one by this factor.
 PIVOT_RATIO = 4.0
+# Part of a matrix that rounding leaves of a zero.
+ROUNDING = 1e-14
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,20 @@ class Block:
             return np.outer(vector, vector)
         directions = self._directions()
         return np.asarray(directions[int(np.argmin(np.tensordot(directions, cone, axes=2)))])
+
+    def rises_from_zero(self, factor: np.ndarray, cone: np.ndarray) -> np.ndarray:
+        """<cone, direction> of admissible directions of unit size in which Psi is zero.
+
+        factor : (m, m), Lambda; cone : (m, m).
+        """
+        if self.kind == "unstructured":
+            used = factor[:, np.any(factor != 0, axis=0)]
+            vectors = np.linalg.svd(used / np.linalg.norm(used, axis=0))[0]
+            null = vectors[:, used.shape[1] :]
+            return np.linalg.eigvalsh(null.T @ cone @ null)
+        directions = self._directions()
+        sizes = np.abs(np.tensordot(directions, factor, axes=2))
+        return np.asarray(np.tensordot(directions[sizes <= ROUNDING * sizes.max()], cone, axes=2))
 
     def repivoted(self, variances: np.ndarray) -> Block:
         """The block with its columns ordered by variances : (q,); self if no order flips."""

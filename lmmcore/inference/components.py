@@ -19,7 +19,7 @@ from lmmcore.data import to_frame
 from lmmcore.inference.covariance_parameters import covariance_parameters
 from lmmcore.inference.scales import Parameter
 from lmmcore.inference.unprofiled import derivatives, point_at
-from lmmcore.likelihood.certificate import FLAT, free_parameters
+from lmmcore.likelihood.certificate import FLAT, flat_at_zero, free_parameters
 from lmmcore.solution import ZERO, Solution
 
 # A parameter of the residual this near to an end of its space stands on it.
@@ -156,6 +156,8 @@ def covariance_of_tau(
     objective, tau = solution.optimum.objective, tau_of(solution)
     point = point_at(objective, tau, np.eye(solution.model.p + 1))
     assert point is not None  # the estimate was evaluated before
+    if flat_at_zero(solution.optimum):
+        return None
     hessian = derivatives(point)[1]
     free = np.append(free_parameters(solution.optimum), True)
     for parameter, is_held in zip(parameters, held, strict=True):

@@ -83,7 +83,10 @@ def covariance_information(solution: Solution) -> CovarianceInformation:
     information[:m, :m] = np.einsum("rab,sba->rs", turned, turned) - second
     information[:m, m] = information[m, :m] = first
     information[m, m] = model.n - p
-    covariance = 2 * _inverse(information)
+    # The fixed effects may take up all that a parameter does: then hardly anything is left of what the data
+    # would say if beta were known.
+    known = np.append(-np.diag(slopes(np.zeros((p, p)))[1]), model.n)
+    covariance = 2 * _inverse(information, known)
     W = covariance[:m, :m]
 
     excess = _second(objective, theta, W, p, lambda weight: slopes(weight)[1])
@@ -138,10 +141,11 @@ def _lambda(solution: Solution) -> list[np.ndarray]:
     ]
 
 
-def _inverse(information: np.ndarray) -> np.ndarray:
+def _inverse(information: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """known : (m + 1,) information about each parameter if beta were known."""
     scale = 1 / np.sqrt(np.maximum(np.diag(information), np.finfo(float).tiny))
     values, vectors = np.linalg.eigh(information * np.outer(scale, scale))
-    if values[0] < SINGULAR:
+    if values[0] < SINGULAR or np.any(np.diag(information) < SINGULAR * known):
         raise FitError(
             "The data do not determine the covariance parameters, so that no small-sample correction can be "
             "computed; fit a simpler covariance, or use df='residual'."

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lmmcore.likelihood.certificate import free_parameters
+from lmmcore.likelihood.certificate import flat_at_zero, free_parameters, is_flat
 from lmmcore.likelihood.newton import Optimum
 
 # Degrees of freedom of combined t tests that differ by less are taken as equal.
@@ -20,13 +20,18 @@ EQUAL = 1e-8
 def satterthwaite(optimum: Optimum, contrasts: np.ndarray, nu: int) -> np.ndarray:
     """Degrees of freedom of each row of contrasts : (k, p), in the model's own coordinates.
 
-    Parameters on the boundary are held there (the active face). nu : n - p for REML, n for ML. Missing (nan)
+    Parameters on the boundary are held there (the active face), also those of the residual that have run to
+    an end of their space, where the deviance has no curvature. nu : n - p for REML, n for ML. Missing (nan)
     where the covariance parameters are not determined.
     """
     evaluation = optimum.evaluation
     best = evaluation.value.profile
     p = contrasts.shape[1]
     free = free_parameters(optimum)
+    flat = is_flat(optimum) & free
+    if flat_at_zero(optimum) or flat[: optimum.objective.residual.start].any():
+        return np.full(len(contrasts), np.nan)
+    free &= ~flat
     root = best.root
     N = root.T @ evaluation.gram_first[free] @ root
     border = -N[:, p, p]

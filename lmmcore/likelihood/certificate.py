@@ -21,6 +21,7 @@ CONE = 1e-4  # most negative curvature by Psi, in deviance, that counts as none
 NOISE = 1e-8
 COLLINEAR = 0.95  # correlation of two estimates beyond which they are hardly told apart
 FLAT = 1e-7  # scaled curvature below which a parameter is not determined by the data
+INDIFFERENT = 1e-9  # change of the deviance by a zero variance, or that times its largest, that is none
 
 
 @dataclass(frozen=True)
@@ -60,17 +61,51 @@ def free_parameters(optimum: Optimum) -> np.ndarray:
     return free
 
 
-def certify(optimum: Optimum, boundary: tuple[str, ...], names: Mapping[int, tuple[str, str]]) -> Certificate:
+def _size(optimum: Optimum) -> np.ndarray:
+    """(m,) what a change of each entry of theta is measured by.
+
+    What a huge lambda adds is a function of its logarithm: curvature by lambda itself says nothing there.
+    """
+    size = np.maximum(np.abs(optimum.evaluation.theta), 1.0)
+    size[optimum.objective.residual] = 1.0
+    return size
+
+
+def is_flat(optimum: Optimum) -> np.ndarray:
+    """(m,) booleans: entries of theta on which the deviance does not depend."""
+    return np.abs(np.diag(optimum.evaluation.hessian)) * _size(optimum) ** 2 <= FLAT
+
+
+def flat_at_zero(optimum: Optimum) -> bool:
+    """Whether a variance that stands at zero might as well stand elsewhere.
+
+    The deviance rises from an estimate of zero, D* > 0. Where D* = 0 it does not depend on that variance: the
+    fixed effects take up all that the random effects could explain (REML with a subject as both). lambda = 0
+    hides that, for every derivative by lambda is 0 there.
+    """
+    objective, evaluation = optimum.objective, optimum.evaluation
+    if all(evaluation.theta[column[0]] for column in lambda_columns(objective)):
+        return False
+    for level, at, cone in zip(objective.levels, objective.places, evaluation.cones, strict=True):
+        factor = level.factor(evaluation.theta[at])
+        for block in level.blocks:
+            rises = block.rises_from_zero(block.part(factor), block.part(cone))
+            if np.any(np.abs(rises) < INDIFFERENT * max(1.0, np.abs(cone).max())):
+                return True
+    return False
+
+
+def certify(
+    optimum: Optimum, boundary: tuple[str, ...], at_end: bool, names: Mapping[int, tuple[str, str]]
+) -> Certificate:
     """State the facts of the optimum in the user's terms.
 
-    boundary : phrases; names : (part of the model, phrase) of parameters of theta that stand for one
-    variance or one residual parameter.
+    boundary : phrases; at_end : whether some are about parameters of the residual; names : (part of the
+    model, phrase) of parameters of theta that stand for one variance or one residual parameter.
     """
     evaluation = optimum.evaluation
     free = free_parameters(optimum)
-    # What a huge lambda adds is a function of its logarithm: curvature by lambda itself says nothing there.
-    size = np.maximum(np.abs(evaluation.theta[free]), 1.0)
-    size[np.flatnonzero(free) >= optimum.objective.residual.start] = 1.0
+    size = _size(optimum)[free]
     gradient = size * evaluation.gradient[free]
     hessian = evaluation.hessian[np.ix_(free, free)] * np.outer(size, size)
     gain, scaled, smallest = 0.0, 0.0, 1.0
@@ -79,12 +114,15 @@ def certify(optimum: Optimum, boundary: tuple[str, ...], names: Mapping[int, tup
         curvature = np.diag(hessian)
         scale = 1 / np.sqrt(np.maximum(np.abs(curvature), FLAT))
         scaled = float(np.max(np.abs(gradient) * scale))
-        # A parameter that has run to the end of its space has no curvature left there.
-        inside = np.abs(curvature) > FLAT if boundary else np.ones(len(curvature), dtype=bool)
+        # A residual parameter that has run to the end of its space has no curvature left there, and may leave
+        # others none.
+        inside = np.abs(curvature) > FLAT if at_end else np.ones(len(curvature), dtype=bool)
         if inside.any():
             part = (hessian * np.outer(scale, scale))[np.ix_(inside, inside)]
             smallest = float(np.linalg.eigvalsh(part)[0]) if np.abs(curvature[inside]).min() > FLAT else 0.0
         gain = newton_step(gradient, hessian)[1] / 2
+    if flat_at_zero(optimum):
+        smallest = 0.0
     cone = _cone_violation(optimum)
     converged = gain < GAIN and smallest > FLAT and cone > -CONE
     weak = _weak(hessian[np.ix_(inside, inside)], np.flatnonzero(free)[inside], names) if converged else ()

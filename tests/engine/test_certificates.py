@@ -348,7 +348,7 @@ def test_a_point_beside_the_optimum_is_refused(name, method):
     for step in (0.01, 1.0):
         for seed in range(3):
             beside = moved(fit, step, seed)
-            certificate = certify(beside, (), {})
+            certificate = certify(beside, (), False, {})
             gain = top - likelihood.at(*in_users_terms(fit, beside.evaluation.theta))
             assert gain > CONVERGED and not certificate.converged
             assert certificate.sentence.startswith("Not converged")
@@ -383,7 +383,7 @@ def test_a_zero_variance_that_would_grow_is_refused(name, smaller, method):
     theta = optimum.objective.theta([there[columns, columns] for columns in levels], phi)
     saddle = replace(optimum, evaluation=optimum.objective.evaluate(theta))
     assert np.abs(saddle.evaluation.gradient).max() < 1e-6
-    certificate = certify(saddle, (), {})
+    certificate = certify(saddle, (), False, {})
     assert not certificate.converged
     assert "a zero variance would grow" in certificate.sentence
     assert estimate(optimum.objective, [theta]).deviance == pytest.approx(optimum.deviance, abs=CONVERGED)
