@@ -1,4 +1,4 @@
-"""Variances whose random effects the fixed effects take up: REML does not depend on them, and that is said."""
+"""Variances whose random effects the fixed effects take up: REML does not determine them, and says so."""
 
 import numpy as np
 import polars as pl
