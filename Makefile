@@ -31,7 +31,7 @@ bench: $(READY) ## time the engine beside its peers (benchmarks/bench.py says ho
 	@$(BIN)/python -m benchmarks.bench
 
 docs: $(READY) ## write config/README.md from the schema and the site docs/_build/index.html
-	@$(BIN)/python -m lmmstudy.config_docs
+	@$(BIN)/python -m lmmstudy.config.docs
 	@$(BIN)/python -m sphinx -q -W --keep-going -E -d docs/_build/.doctrees docs docs/_build
 	@echo 'The site starts at docs/_build/index.html'
 

@@ -10,11 +10,11 @@ from setuptools.command.build_py import build_py
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from lmmstudy.project import FILES, INSTALLED  # noqa: E402
+from lmmstudy.base.project import FILES, INSTALLED  # noqa: E402
 
 
 class BuildWithWorkflow(build_py):
-    """Copies FILES to where `lmmstudy.project` looks for them in an installation."""
+    """Copies FILES to where `lmmstudy.base.project` looks for them in an installation."""
 
     def run(self) -> None:
         super().run()

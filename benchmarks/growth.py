@@ -187,9 +187,7 @@ def main() -> None:
     cores = os.cpu_count() or 1
     shared = measured({largest: Point(largest // 10, threads=cores)})[largest]
     images = DOCS / "images"
-    seconds = {
-        name: [(at, timing.seconds) for at, timing in line.items()] for name, line in by_rows.items()
-    }
+    seconds = {name: [(at, timing.seconds) for at, timing in line.items()] for name, line in by_rows.items()}
     curves(images / "growth-rows.svg", "Time of a fit by rows", "rows", "seconds", seconds)
     sizes = [(at, timing.seconds) for at, timing in others["subjects"].items()]
     curves(images / "growth-subjects.svg", "Time of a fit by subjects", "subjects", "seconds", {"fit": sizes})

@@ -17,7 +17,7 @@ from benchmarks.overhead import MODELS, ROOT, write_study
 from benchmarks.page import DOCS, made_by, table, write_section
 
 SIZES = (100, 1000, 5000)
-READ = "from lmmstudy.config import study; study({})"
+READ = "from lmmstudy.config.study import study; study({})"
 PLAN = ("-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--workflow-profile", "none")
 PLAN += ("--cores", "1", "--dry-run", "--quiet", "all")
 HEAD = ("datasets", "jobs", "processor time", "a job", "memory", "of which the configuration")

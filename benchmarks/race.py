@@ -87,9 +87,7 @@ class Runner:
             self.process = None
 
 
-def race(
-    task: str, frame: pl.DataFrame, programs: Sequence[str], rounds: int, limit: float
-) -> list[Runner]:
+def race(task: str, frame: pl.DataFrame, programs: Sequence[str], rounds: int, limit: float) -> list[Runner]:
     """Every program once a round, in turns, so that a machine that is busy for a while is so for all.
 
     rounds : fewer for a program that needs long (ENOUGH); limit : seconds after which one run is given up.

@@ -10,32 +10,32 @@ from lmmcore.covariance.random_walk import RandomWalk
 from lmmcore.covariance.toeplitz import Toeplitz
 from lmmcore.covariance.unstructured import Unstructured
 from lmmcore.covariance.variance import ByGroup, Power
-from lmmcore.each import EachFit, TwoStage, fit_each
 from lmmcore.errors import DataError, FitError, FormulaError, LmmError
-from lmmcore.fit import fit
-from lmmcore.gls import Gls, gls
+from lmmcore.fitting import fit
+from lmmcore.inference.fixed.gls import Gls, gls
+from lmmcore.per_subject.each import EachFit, TwoStage, fit_each
 from lmmcore.result import Fit
 
 if TYPE_CHECKING:  # LATER says it to Python
-    from lmmcore.bootstrap import bootstrap_lrt
-    from lmmcore.inference.compare import Comparison, compare
-    from lmmcore.inference.fixed_comparison import compare_fixed
-    from lmmcore.inference.rlrt import Rlrt, rlrt
-    from lmmcore.saved import load
-    from lmmcore.versions import show_versions
+    from lmmcore.inference.models.compare import Comparison, compare
+    from lmmcore.inference.models.fixed_comparison import compare_fixed
+    from lmmcore.inference.models.rlrt import Rlrt, rlrt
+    from lmmcore.output.saved import load
+    from lmmcore.resampling import bootstrap_lrt
+    from lmmcore.runtime.versions import show_versions
 
 __version__ = "0.1.0"
 
 # Imported when first asked for: a study has thousands of short jobs that fit and do no more.
 LATER = {
-    "Comparison": "lmmcore.inference.compare",
-    "Rlrt": "lmmcore.inference.rlrt",
-    "bootstrap_lrt": "lmmcore.bootstrap",
-    "compare": "lmmcore.inference.compare",
-    "compare_fixed": "lmmcore.inference.fixed_comparison",
-    "load": "lmmcore.saved",
-    "rlrt": "lmmcore.inference.rlrt",
-    "show_versions": "lmmcore.versions",
+    "Comparison": "lmmcore.inference.models.compare",
+    "Rlrt": "lmmcore.inference.models.rlrt",
+    "bootstrap_lrt": "lmmcore.resampling",
+    "compare": "lmmcore.inference.models.compare",
+    "compare_fixed": "lmmcore.inference.models.fixed_comparison",
+    "load": "lmmcore.output.saved",
+    "rlrt": "lmmcore.inference.models.rlrt",
+    "show_versions": "lmmcore.runtime.versions",
 }
 
 __all__ = [

@@ -10,27 +10,27 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from lmmcore import frames, summary
-from lmmcore.blups import Blups, blups
 from lmmcore.errors import FitError
-from lmmcore.inference.boundary_df import DfConflict, df_conflict
-from lmmcore.inference.contrasts import Contrast, contrast
-from lmmcore.inference.criteria import Convention, Information, information
-from lmmcore.inference.wald import DfMethod
-from lmmcore.likelihood.certificate import Certificate
-from lmmcore.prediction import predict
-from lmmcore.solution import Solution
+from lmmcore.estimate.criteria import Convention, Information, information
+from lmmcore.estimate.effects import Blups, blups
+from lmmcore.estimate.solution import Solution
+from lmmcore.inference.fixed.boundary_df import DfConflict, df_conflict
+from lmmcore.inference.fixed.contrasts import Contrast, contrast
+from lmmcore.inference.fixed.wald import DfMethod
+from lmmcore.optimise.certificate import Certificate
+from lmmcore.output import frames, summary
+from lmmcore.prediction.predict import predict
 
 if TYPE_CHECKING:  # what is seldom needed is imported by the method that needs it
-    from lmmcore.bootstrap import Bootstrap
     from lmmcore.diagnostics import Diagnostics
-    from lmmcore.inference.caic import ConditionalAic
-    from lmmcore.inference.components import Components
-    from lmmcore.inference.emm_grid import EmmGrid
-    from lmmcore.inference.explained import RSquared, VarianceShares
-    from lmmcore.inference.marginal import MarginalCovariance
-    from lmmcore.inference.reference_grid import At
-    from lmmcore.inference.sandwich import Robust
+    from lmmcore.inference.covariance.components import Components
+    from lmmcore.inference.covariance.explained import RSquared, VarianceShares
+    from lmmcore.inference.covariance.marginal import MarginalCovariance
+    from lmmcore.inference.emmeans.grid import EmmGrid
+    from lmmcore.inference.emmeans.reference_grid import At
+    from lmmcore.inference.fixed.sandwich import Robust
+    from lmmcore.inference.models.caic import ConditionalAic
+    from lmmcore.resampling import Bootstrap
 
 
 @dataclass(frozen=True)
@@ -189,14 +189,14 @@ class Fit:
         conf_level: float = 0.95,
     ) -> Any:
         """Frame of one row: the t test of one contrast, {term: weight} or (p,), or the joint F test of
-        several; see lmmcore.inference.contrasts."""
+        several; see lmmcore.inference.fixed.contrasts."""
         return contrast(self.solution, L, rhs, df, conf_level)
 
     def anova(self, type: Literal[1, 2, 3] = 3, df: DfMethod = "satterthwaite") -> Any:
         """Frame with a row for each term but the intercept: term, num_df, den_df, statistic (F), p_value,
         hypothesis (in words). type : 1 sequential; 2 adjusted for terms that do not contain it; 3 for all,
         those that contain it averaged with equal weights."""
-        from lmmcore.inference.anova import anova
+        from lmmcore.inference.anova.anova import anova
 
         return anova(self.solution, type, df)
 
@@ -210,7 +210,7 @@ class Fit:
     ) -> EmmGrid:
         """Estimated marginal means for the combinations of specs and by: other categories averaged with equal
         weights, covariates at their mean or `at`. Has .frame(), .pairs(), .contrast(), .sentence."""
-        from lmmcore.inference.emmeans import emmeans
+        from lmmcore.inference.emmeans.means import emmeans
 
         return emmeans(self.solution, specs, by, at, df, conf_level)
 
@@ -224,28 +224,28 @@ class Fit:
         conf_level: float = 0.95,
     ) -> EmmGrid:
         """Slopes of the mean over a covariate, otherwise as emmeans."""
-        from lmmcore.inference.emmeans import slopes
+        from lmmcore.inference.emmeans.means import slopes
 
         return slopes(self.solution, covariate, specs, by, at, df, conf_level)
 
     def ranova(self) -> Any:
         """Frame: each random effect left out in turn, tested with the boundary's chi-bar-square distribution
-        and the naive p beside it; see lmmcore.inference.ranova."""
-        from lmmcore.inference.ranova import ranova
+        and the naive p beside it; see lmmcore.inference.models.ranova."""
+        from lmmcore.inference.models.ranova import ranova
 
         return ranova(self)
 
     def caic(self) -> ConditionalAic:
         """Conditional AIC (Greven & Kneib 2010), effective degrees of freedom with and without estimation of
         the covariance."""
-        from lmmcore.inference.caic import caic
+        from lmmcore.inference.models.caic import caic
 
         return caic(self)
 
     def robust(self, kind: Literal["CR2", "CR0"] = "CR2") -> Robust:
         """Cluster-robust covariance by outermost unit, Satterthwaite and AHT tests: .vcov, .tidy(),
-        .contrast(L, rhs), .caution; see lmmcore.inference.sandwich."""
-        from lmmcore.inference.sandwich import robust
+        .contrast(L, rhs), .caution; see lmmcore.inference.fixed.sandwich."""
+        from lmmcore.inference.fixed.sandwich import robust
 
         return robust(self.solution, kind)
 
@@ -259,7 +259,7 @@ class Fit:
     def components(self, conf_level: float = 0.95) -> Components:
         """Covariance parameters with standard errors and Wald limits on log SD, Fisher's z, ...; `.frame()`,
         `.correlation`, `.sentence`."""
-        from lmmcore.inference.components import components
+        from lmmcore.inference.covariance.components import components
 
         return components(self.solution, conf_level)
 
@@ -276,7 +276,7 @@ class Fit:
         the bootstrap, whose other intervals `bootstrap(n, seed).confint(type=...)` gives."""
         if method == "bootstrap":
             return self.bootstrap(n, seed).confint(conf_level=conf_level)
-        from lmmcore.inference.confint import confint
+        from lmmcore.inference.covariance.confint import confint
 
         return confint(self.solution, method, conf_level, df)
 
@@ -291,8 +291,8 @@ class Fit:
         """Fit the model again to n data sets like its own: responses drawn from the model, or its outermost
         units drawn with replacement. Has .confint(type=...), .frame(), .sentence. progress(done, n) is called
         now and then; by default a bar or log lines on stderr for work longer than a second."""
-        from lmmcore.bootstrap import bootstrap
-        from lmmcore.progress import Progress
+        from lmmcore.resampling import bootstrap
+        from lmmcore.runtime.progress import Progress
 
         return bootstrap(
             self.solution, n, seed=seed, kind=kind, progress=progress or Progress(f"{kind} bootstrap")
@@ -300,32 +300,32 @@ class Fit:
 
     def simulate(self, n: int = 1, seed: int = 1) -> np.ndarray:
         """Responses drawn from the fitted model : (rows, n), in the order of the rows used."""
-        from lmmcore.bootstrap import simulate
+        from lmmcore.resampling import simulate
 
         return simulate(self.solution, n, seed)
 
     def profile(self, term: str, group: str | None = None, conf_level: float = 0.99) -> Any:
         """Frame of points of one parameter's profile likelihood: value, zeta (the signed root of the ML
         deviance's rise)."""
-        from lmmcore.inference.confint import profile
+        from lmmcore.inference.covariance.confint import profile
 
         return profile(self.solution, term, group, conf_level)
 
     def icc(self, at: Mapping[str, Any] | None = None) -> VarianceShares:
         """Share of each level in the variance, averaged over the rows, or at given values."""
-        from lmmcore.inference.explained import icc
+        from lmmcore.inference.covariance.explained import icc
 
         return icc(self.solution, at)
 
     def r_squared(self) -> RSquared:
         """Marginal and conditional R squared (Nakagawa & Schielzeth 2013; Johnson 2014)."""
-        from lmmcore.inference.explained import r_squared
+        from lmmcore.inference.covariance.explained import r_squared
 
         return r_squared(self.solution)
 
     def marginal_covariance(self, new: Any) -> MarginalCovariance:
         """Covariance and correlation implied at any rows of one subject."""
-        from lmmcore.inference.marginal import marginal_covariance
+        from lmmcore.inference.covariance.marginal import marginal_covariance
 
         return marginal_covariance(self.solution, new)
 
@@ -347,12 +347,12 @@ class Fit:
     ) -> Any:
         """Frame: prediction for new rows, and for an interval std_error, df, conf_low, conf_high, of the
         population's mean, of a (known or new) subject's expected response, or of a single response;
-        lmmcore.prediction.INTERVALS says which uncertainty each holds."""
+        lmmcore.prediction.predict.INTERVALS says which uncertainty each holds."""
         return predict(self, new, level, interval, conf_level)
 
     def save(self, path: str | Path) -> None:
-        """Write the fit to a file that lmmcore.load reads; see lmmcore.saved."""
-        from lmmcore.saved import save
+        """Write the fit to a file that lmmcore.load reads; see lmmcore.output.saved."""
+        from lmmcore.output.saved import save
 
         save(self, path)
 
@@ -369,7 +369,7 @@ class Fit:
         found[0].load()(self, path, title)
 
     def _repr_html_(self) -> str:
-        from lmmcore.notebook import html
+        from lmmcore.output.notebook import html
 
         return html(self)
 

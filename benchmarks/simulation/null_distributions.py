@@ -65,9 +65,7 @@ def of_machines(
     rows = {"worker": worker, "machine": np.array(["a", "b", "c"])[machine]}
     data = pl.DataFrame(rows | {"y": y + rng.normal(size=len(worker))})
     null = lmm.fit("y ~ machine + (1 | worker/machine)", data, method="ML")
-    yield from outcomes(
-        "machines", null, lmm.fit("y ~ machine + (0 + machine | worker)", data, method="ML")
-    )
+    yield from outcomes("machines", null, lmm.fit("y ~ machine + (0 + machine | worker)", data, method="ML"))
 
 
 def outcomes(name: str, null: lmm.Fit, alternative: lmm.Fit) -> Iterator[tuple[str, bool]]:

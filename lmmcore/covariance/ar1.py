@@ -17,9 +17,9 @@ import numpy as np
 from lmmcore.covariance.dense import DenseResidual
 from lmmcore.covariance.residual import NewRows, Subject, WrittenOut
 from lmmcore.errors import DataError
-from lmmcore.moments.dense import Matrices
-from lmmcore.moments.serial import Combination, Gaps, SerialMoments, find_gaps, serial_moments
-from lmmcore.moments.subjects import SortedRows
+from lmmcore.system.moments.dense import Matrices
+from lmmcore.system.moments.serial import Combination, Gaps, SerialMoments, find_gaps, serial_moments
+from lmmcore.system.moments.subjects import SortedRows
 
 # Starting values of phi: the deviance can have a second local optimum near 1.
 STARTS = (-0.4, 0.0, 0.3, 0.6, 0.85)
@@ -94,7 +94,7 @@ class BoundAR1:
         return new.times[:, None]
 
     def combination(self, z: np.ndarray) -> Combination:
-        """Coefficients of F, C_d, K_d + K_d', P_d (lmmcore.moments.serial) as functions of z : (1,)."""
+        """Coefficients of F, C_d, K_d + K_d', P_d (lmmcore.system.moments.serial) as functions of z : (1,)."""
         unit = np.tanh(np.clip(z[0], -LARGEST_Z, LARGEST_Z))
         counts = self.gaps.counts
         phi, by_unit, by_unit2 = power(unit, self.gaps.sizes / self.step)

@@ -12,8 +12,8 @@ import numpy as np
 
 from lmmcore.covariance.dense import DenseResidual
 from lmmcore.covariance.residual import Subject
-from lmmcore.moments.dense import Matrices
-from lmmcore.moments.subjects import SortedRows
+from lmmcore.system.moments.dense import Matrices
+from lmmcore.system.moments.subjects import SortedRows
 
 AT_END = 1e-6
 START_SHARES = (0.1, 0.3, 0.6, 0.85)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.covariance.residual import Law, NewRows, ResidualMoments, WrittenOut
-from lmmcore.moments.dense import Matrices, dense_moments
-from lmmcore.moments.subjects import SortedRows
+from lmmcore.system.moments.dense import Matrices, dense_moments
+from lmmcore.system.moments.subjects import SortedRows
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ import numpy as np
 
 from lmmcore.covariance.dense import DenseResidual
 from lmmcore.covariance.residual import Subject
-from lmmcore.moments.dense import Matrices
-from lmmcore.moments.markov import MarkovMoments, markov_moments
-from lmmcore.moments.subjects import SortedRows
+from lmmcore.system.moments.dense import Matrices
+from lmmcore.system.moments.markov import MarkovMoments, markov_moments
+from lmmcore.system.moments.subjects import SortedRows
 
 # Starting values: the correlation one median gap apart, and w of the nugget.
 CORRELATIONS = (0.05, 0.6, 0.85)

@@ -13,8 +13,8 @@ import numpy as np
 from lmmcore.covariance.dense import DenseResidual
 from lmmcore.covariance.residual import Subject
 from lmmcore.errors import DataError
-from lmmcore.moments.dense import Matrices
-from lmmcore.moments.subjects import SortedRows
+from lmmcore.system.moments.dense import Matrices
+from lmmcore.system.moments.subjects import SortedRows
 
 
 @dataclass(frozen=True)

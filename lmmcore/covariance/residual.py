@@ -14,8 +14,8 @@ from typing import Protocol
 import numpy as np
 
 from lmmcore.errors import FormulaError
-from lmmcore.moments.dense import Matrices
-from lmmcore.moments.subjects import SortedRows, Subjects, Weights
+from lmmcore.system.moments.dense import Matrices
+from lmmcore.system.moments.subjects import SortedRows, Subjects, Weights
 
 Subject = str | Sequence[str] | None
 """Column of subjects, or columns whose combinations are subjects; None: the innermost random factor."""

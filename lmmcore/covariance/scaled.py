@@ -9,9 +9,9 @@ import numpy as np
 
 from lmmcore.covariance.residual import Law, NewRows, ResidualMoments, WrittenOut
 from lmmcore.covariance.variance import BoundVariance
-from lmmcore.moments.dense import Matrices, dense_moments
-from lmmcore.moments.diagonal import DiagonalMoments
-from lmmcore.moments.subjects import SortedRows
+from lmmcore.system.moments.dense import Matrices, dense_moments
+from lmmcore.system.moments.diagonal import DiagonalMoments
+from lmmcore.system.moments.subjects import SortedRows
 
 
 @dataclass(frozen=True)

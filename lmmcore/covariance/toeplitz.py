@@ -14,8 +14,8 @@ from lmmcore.covariance.dense import DenseResidual
 from lmmcore.covariance.residual import Subject
 from lmmcore.errors import DataError
 from lmmcore.formula.levels import level_text, told_apart
-from lmmcore.moments.dense import Matrices
-from lmmcore.moments.subjects import SortedRows
+from lmmcore.system.moments.dense import Matrices
+from lmmcore.system.moments.subjects import SortedRows
 
 MOST_LAGS = 40
 # R can become singular along a combination of the visits, of which it has one free angle for two lags: where

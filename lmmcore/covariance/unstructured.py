@@ -15,8 +15,8 @@ from lmmcore.covariance.dense import DenseResidual
 from lmmcore.covariance.residual import Subject
 from lmmcore.covariance.visits import in_name, texts_of
 from lmmcore.errors import DataError
-from lmmcore.moments.dense import Matrices
-from lmmcore.moments.subjects import SortedRows
+from lmmcore.system.moments.dense import Matrices
+from lmmcore.system.moments.subjects import SortedRows
 
 # More visits have more parameters than any trial can estimate.
 MOST_VISITS = 40

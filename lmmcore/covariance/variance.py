@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from lmmcore.data import Factor
+from lmmcore.data.table import Factor
 from lmmcore.errors import DataError
 
 FITTED = "fitted"

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lmmcore.blups import blups
 from lmmcore.diagnostics.homogeneity import homogeneity
 from lmmcore.diagnostics.influence import Influence, influence
 from lmmcore.diagnostics.qq import Quantiles, effect_quantiles, residual_quantiles
@@ -14,7 +13,8 @@ from lmmcore.diagnostics.semivariogram import ResidualKind, Semivariogram, semiv
 from lmmcore.diagnostics.serial import Autocorrelation, residual_autocorrelation
 from lmmcore.diagnostics.spread import VarianceOverTime, VisitMoments, variance_over_time, visit_moments
 from lmmcore.diagnostics.times import Time
-from lmmcore.solution import Solution
+from lmmcore.estimate.effects import blups
+from lmmcore.estimate.solution import Solution
 
 __all__ = ["Diagnostics"]
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmmcore.inference.information import slopes_of
-from lmmcore.residuals import marginal_covariance
-from lmmcore.solution import Solution
+from lmmcore.estimate.residuals import marginal_covariance
+from lmmcore.estimate.solution import Solution
+from lmmcore.inference.fixed.information import slopes_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.diagnostics.contributions import Contributions
-from lmmcore.likelihood.certificate import free_parameters
-from lmmcore.moments.subjects import blockwise
-from lmmcore.solution import Solution
+from lmmcore.estimate.solution import Solution
+from lmmcore.optimise.certificate import free_parameters
+from lmmcore.system.moments.subjects import blockwise
 
 # Least eigenvalue of X'V^-1X without a unit, relative to that with it, below which beta needs the unit.
 NEEDED = 1e-9
-# Floor of scaled eigenvalues in a Newton step, as in lmmcore.likelihood.newton.
+# Floor of scaled eigenvalues in a Newton step, as in lmmcore.optimise.newton.
 FLOOR = 1e-6
 
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from lmmcore.data import Factor, to_frame
+from lmmcore.data.table import Factor, to_frame
 from lmmcore.diagnostics.units import marginal_residuals
 from lmmcore.errors import DataError
-from lmmcore.residuals import normalized_residuals
-from lmmcore.solution import Solution
+from lmmcore.estimate.residuals import normalized_residuals
+from lmmcore.estimate.solution import Solution
 
 # A group of fewer values has no spread about its median to speak of.
 FEW = 3

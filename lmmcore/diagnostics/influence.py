@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from lmmcore.bootstrap.refit import fit_counted
-from lmmcore.bootstrap.rows import Refits
-from lmmcore.data import to_frame
+from lmmcore.data.table import to_frame
 from lmmcore.diagnostics.contributions import contributions, total_contributions
 from lmmcore.diagnostics.deletion import LeftOut, left_out
 from lmmcore.diagnostics.units import batches, inner_columns, outermost
 from lmmcore.errors import FitError
-from lmmcore.residuals import marginal_covariance
-from lmmcore.solution import Solution
+from lmmcore.estimate.residuals import marginal_covariance
+from lmmcore.estimate.solution import Solution
+from lmmcore.resampling.refit import fit_counted
+from lmmcore.resampling.rows import Refits
 
 # A unit is left out of a fit of its own if one step predicts a displacement above this for each covariance
 # parameter, the MOST most influential units at most.

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.diagnostics.units import batches, inner_columns
-from lmmcore.residuals import marginal_covariance
-from lmmcore.solution import Solution
+from lmmcore.estimate.residuals import marginal_covariance
+from lmmcore.estimate.solution import Solution
 
 
 @dataclass(frozen=True, eq=False)

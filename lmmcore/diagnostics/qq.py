@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from lmmcore.blups import Blups
-from lmmcore.data import to_frame
+from lmmcore.data.table import to_frame
 from lmmcore.diagnostics.bands import limits, local_level, middle, ranks
 from lmmcore.diagnostics.units import marginal_residuals
-from lmmcore.residuals import normalized_residuals
-from lmmcore.solution import Solution
+from lmmcore.estimate.effects import Blups
+from lmmcore.estimate.residuals import normalized_residuals
+from lmmcore.estimate.solution import Solution
 
 # Values fewer than these are shown, but not judged.
 FEW = 8

@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lmmcore.data import to_frame
+from lmmcore.data.table import to_frame
 from lmmcore.diagnostics.moments import UnitMoments, chi_square_limits, intervals, unit_moments
 from lmmcore.diagnostics.times import Time, sorted_times, subjects
 from lmmcore.errors import DataError
-from lmmcore.solution import Solution
+from lmmcore.estimate.solution import Solution
 
 ResidualKind = Literal["raw", "normalized"]
 # Distances are classes of their own up to MOST of them, else CLASSES of equal counts.

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from lmmcore.data import to_frame
+from lmmcore.data.table import to_frame
 from lmmcore.diagnostics.times import Time, sorted_times, steps, subjects
 from lmmcore.diagnostics.units import marginal_residuals
 from lmmcore.errors import DataError
-from lmmcore.inference.components import normal_quantile
-from lmmcore.residuals import normalized_residuals
-from lmmcore.solution import Solution
+from lmmcore.estimate.residuals import normalized_residuals
+from lmmcore.estimate.solution import Solution
+from lmmcore.inference.covariance.components import normal_quantile
 
 MOST_LAGS = 20
 # Lags with fewer pairs are left out.

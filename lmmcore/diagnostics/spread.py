@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from lmmcore.data import to_frame
+from lmmcore.data.table import to_frame
 from lmmcore.diagnostics.moments import chi_square_limits, intervals, unit_moments
 from lmmcore.diagnostics.times import Time, sorted_times, subjects
 from lmmcore.errors import DataError
-from lmmcore.solution import Solution
+from lmmcore.estimate.solution import Solution
 
 # Times are classes of their own up to MOST of them, else CLASSES of equal counts.
 MOST, CLASSES = 40, 20

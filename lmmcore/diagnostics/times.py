@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from lmmcore.data import Factor
+from lmmcore.data.table import Factor
 from lmmcore.errors import DataError
-from lmmcore.solution import Solution
+from lmmcore.estimate.solution import Solution
 
 Time = str | np.ndarray | None
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lmmcore.frames import unit_names
-from lmmcore.residuals import chunks
-from lmmcore.solution import Solution
+from lmmcore.estimate.residuals import chunks
+from lmmcore.estimate.solution import Solution
+from lmmcore.output.frames import unit_names
 
 
 def batches(solution: Solution, matrices: int = 1) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -28,7 +28,7 @@ def batches(solution: Solution, matrices: int = 1) -> Iterator[tuple[np.ndarray,
 def inner_columns(solution: Solution) -> np.ndarray:
     """(n, p+1) columns of X in the model's coordinates and y less X origin, of the sorted rows.
 
-    Coordinates: beta = origin + fixed @ beta_inner (lmmcore.likelihood.coordinates). Equal rows stay equal to
+    Coordinates: beta = origin + fixed @ beta_inner (lmmcore.model.coordinates). Equal rows stay equal to
     the last bit, which a matrix product does not promise.
     """
     rows, coordinates = solution.model.rows, solution.model.coordinates

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lmmcore.data import Table
+from lmmcore.data.table import Table
 from lmmcore.errors import DataError
 from lmmcore.formula.calls import variables
 from lmmcore.formula.coding import Atom, Product, code

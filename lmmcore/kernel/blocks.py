@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from lmmcore.threads import allowed_threads
+from lmmcore.runtime.threads import allowed_threads
 
 Found = TypeVar("Found")
 

@@ -1,6 +1,6 @@
 /* Sums over subjects of what one level of random effects adds to the likelihood, one or two effects each.
 
-   The formulas are those of lmmcore/likelihood/small.py and lmmcore/likelihood/level.py, which do the same
+   The formulas are those of lmmcore/system/batched_linalg.py and lmmcore/system/level.py, which do the same
    without a compiler, array by array. Here a subject's numbers are read once and never written.
 
    A is (q, q, stride), B is (r, q, stride), of which n subjects from the pointers on count; psi is Psi's

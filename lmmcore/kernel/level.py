@@ -29,7 +29,7 @@ def value(factor: np.ndarray, A: np.ndarray, B: np.ndarray) -> tuple[float, np.n
 @dataclass(frozen=True)
 class BelowSums:
     """Sums for one parameter (a dot) of what stands below the level; the names are those of
-    lmmcore.likelihood.level.
+    lmmcore.system.level.
 
     gram : (r, r), of B.'h + h'B. - h'A.h; mixed : (q, q), of M A. M' - 2 U w (M c)'; trace : of tr(H A.);
     both : of -tr(H A. H A.) - 2 <w, c'H c>; bend : of <A.., H + h'w h> - 2 <B.., w h>.

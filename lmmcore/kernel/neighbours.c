@@ -5,7 +5,7 @@
 
        M = sum_j a_j v_j v_j',  a = 1 / (1 - f^2),  log|R| = sum log(1 - f_j^2)
 
-   and the derivatives are by -log(decay). NumPy does the same in lmmcore/moments/markov.py, product by product.
+   and the derivatives are by -log(decay). NumPy does the same in lmmcore/system/moments/markov.py, product by product.
 
    Subjects go LANES abreast, each at its own rows. One that has ended goes on with f = 0 and u = 0, and adds
    nothing. */

@@ -1,6 +1,6 @@
 /* The moments of independent rows: A = Z'Z and B = [X y]'Z of each subject, S = [X y]'[X y] of all.
 
-   NumPy does the same in lmmcore/moments/subjects.py, product by product. Here each row is read once, LANES rows
+   NumPy does the same in lmmcore/system/moments/subjects.py, product by product. Here each row is read once, LANES rows
    of a subject at a time, and LANES subjects are written together. */
 
 #include "functions.h"

@@ -1,6 +1,6 @@
 /* What the moment estimate of Psi is made of, one or two random effects a subject.
 
-   lmmcore/likelihood/start.py does the same without a compiler, array by array. */
+   lmmcore/optimise/starts.py does the same without a compiler, array by array. */
 
 #include "functions.h"
 #include "loops.h"

@@ -3,7 +3,7 @@
 With residuals of SD 1 beside units that differ by 1e5 (a response near 1e5 without a fixed intercept), S and
 sum B H B' agree to ten digits, and what is left of the other six is no likelihood. So each column u of [X y]
 is split into its projection on the Z_i of its unit and the rest, u_i = Z_i c_i + e_i, once, row by row. With
-the moments A, B, S of [Z e] and H, M, E as in lmmcore.likelihood.level,
+the moments A, B, S of [Z e] and H, M, E as in lmmcore.system.level,
 
     G = S - sum B H B' + sum (C M B' + B M'C') + sum C E C',     U = M B' + E C',     h - C = H B' - M'C'
 
@@ -20,11 +20,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lmmcore.likelihood.evaluation import Evaluation, Value
-from lmmcore.likelihood.level import Level, level_at
 from lmmcore.likelihood.objective import Moments, Objective
 from lmmcore.likelihood.profile import profile
-from lmmcore.moments.patterns import PatternProjection, Patterns
-from lmmcore.moments.subjects import SortedRows, SubjectProjection, Subjects
+from lmmcore.system.level import Level, level_at
+from lmmcore.system.moments.patterns import PatternProjection, Patterns
+from lmmcore.system.moments.subjects import SortedRows, SubjectProjection, Subjects
 
 # Share of the largest eigenvalue of Z_i'Z_i below which a direction of Z_i is one that its rows do not have.
 RANK = 1e-10

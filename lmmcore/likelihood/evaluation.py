@@ -8,8 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from lmmcore.likelihood.level import Level
 from lmmcore.likelihood.profile import Profile
+from lmmcore.system.level import Level
 
 
 @dataclass(frozen=True)

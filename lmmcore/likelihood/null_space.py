@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 # Part of the terms of l'n that may be left of their sum by rounding. Columns that agree to seven digits count
-# as dependent (lmmcore.likelihood.coordinates.DEPENDENT); no row of theirs may come out as undetermined.
+# as dependent (lmmcore.model.coordinates.DEPENDENT); no row of theirs may come out as undetermined.
 OUTSIDE = 1e-6
 # An entry of a null vector, or of a function in units of the columns, below this is a zero that rounding has
 # moved: the mean of a centred covariate.

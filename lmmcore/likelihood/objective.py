@@ -2,12 +2,12 @@
 
     V_i = sigma^2 (Z_i Psi Z_i' + R_i(phi)),   Psi = Lambda Lambda'
 
-With the moments A, B, S of lmmcore.moments and H = Psi (I + A Psi)^-1,
+With the moments A, B, S of lmmcore.system.moments and H = Psi (I + A Psi)^-1,
 
     log|V_i| = log|R_i| + log|I + A_i Psi|,    G = [X y]'V^-1[X y] = S - sum B_i H_i B_i'
 
 and lmmcore.likelihood.profile turns log|V| and G into the deviance at the best beta and sigma^2. Derivatives
-by the parameters of Psi are those of lmmcore.likelihood.level; by a parameter of R (a dot)
+by the parameters of Psi are those of lmmcore.system.level; by a parameter of R (a dot)
 
     l_r = sum tr(H A.) + (log|R|).        G_r = S. - sum (B.'h + h'B. - h'A.h)
 """
@@ -26,7 +26,8 @@ from lmmcore.covariance.residual import ResidualMoments
 from lmmcore.kernel import evaluate as one_call
 from lmmcore.kernel import level as compiled
 from lmmcore.likelihood.evaluation import Derivatives, Evaluation, Slopes, Value
-from lmmcore.likelihood.level import (
+from lmmcore.likelihood.profile import freedom, profile, profiled
+from lmmcore.system.level import (
     Level,
     LevelSums,
     cross_derivatives,
@@ -37,11 +38,10 @@ from lmmcore.likelihood.level import (
     own_derivatives,
     weights_below,
 )
-from lmmcore.likelihood.nested import NestedMoments
-from lmmcore.likelihood.profile import freedom, profile, profiled
-from lmmcore.moments.markov import MarkovMoments
-from lmmcore.moments.patterns import PatternProjection, Patterns
-from lmmcore.moments.subjects import Jet, SubjectProjection, Subjects, forms, has_loops
+from lmmcore.system.moments.markov import MarkovMoments
+from lmmcore.system.moments.patterns import PatternProjection, Patterns
+from lmmcore.system.moments.subjects import Jet, SubjectProjection, Subjects, forms, has_loops
+from lmmcore.system.nested import NestedMoments
 
 Moments = Subjects | Patterns | ResidualMoments
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lmmcore.assembly import level_columns
 from lmmcore.covariance.random import RandomCovariance
 from lmmcore.errors import DataError
 from lmmcore.formula.design import Design, Parts
 from lmmcore.formula.expressions import response
-from lmmcore.model import Specification
-from lmmcore.moments.subjects import SortedRows, Subjects, independent
-from lmmcore.streaming.ahead import ahead
+from lmmcore.model.assembly import level_columns
+from lmmcore.model.specification import Specification
+from lmmcore.streaming.prefetch import ahead
 from lmmcore.streaming.shift import Shift
 from lmmcore.streaming.source import Batch, Source, nothing_left
 from lmmcore.streaming.sums import KeyedSums, changes
+from lmmcore.system.moments.subjects import SortedRows, Subjects, independent
 
 if TYPE_CHECKING:
     import polars as pl

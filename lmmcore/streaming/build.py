@@ -9,23 +9,23 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
-from lmmcore.assembly import level_rotations, nested
-from lmmcore.build import check_identified, check_variation, covariances_of, random_blocks
-from lmmcore.data import Table
+from lmmcore.data.table import Table
 from lmmcore.formula.design import Design
 from lmmcore.formula.levels import Factor, Labels, level_text
-from lmmcore.grouping import Group
 from lmmcore.kernel.blocks import BLOCK
-from lmmcore.likelihood.coordinates import Coordinates
-from lmmcore.model import Model, Rows, Specification
-from lmmcore.moments.patterns import grouped
-from lmmcore.moments.subjects import SortedRows, Subjects, blockwise, turned
+from lmmcore.model.assembly import level_rotations, nested
+from lmmcore.model.build import check_identified, check_variation, covariances_of, random_blocks
+from lmmcore.model.coordinates import Coordinates
+from lmmcore.model.grouping import Group
+from lmmcore.model.specification import Model, Rows, Specification
 from lmmcore.streaming.accumulate import Accumulated, Columns, Level, accumulate
 from lmmcore.streaming.choice import group_columns
 from lmmcore.streaming.rows import Absent, Runs
 from lmmcore.streaming.shift import Shift, null_space_of, settle
 from lmmcore.streaming.source import open_source
 from lmmcore.streaming.sums import changes
+from lmmcore.system.moments.patterns import grouped
+from lmmcore.system.moments.subjects import SortedRows, Subjects, blockwise, turned
 
 
 def build_streamed(spec: Specification, path: Path) -> Model:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lmmcore.formula.calls import read_call
 from lmmcore.formula.tokens import unquote
 from lmmcore.formula.transforms import BASES, SCALARS
-from lmmcore.model import Specification
+from lmmcore.model.specification import Specification
 
 if TYPE_CHECKING:
     import polars as pl

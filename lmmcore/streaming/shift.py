@@ -2,7 +2,7 @@
 
 Any invertible combination of X's columns, and any shift of y along them, is an exact reparametrisation:
 only the digits of the sums depend on it. So a sample decides how the columns are centred and which
-least-squares fit is taken from y before products are made (lmmcore.likelihood.coordinates does both with all
+least-squares fit is taken from y before products are made (lmmcore.model.coordinates does both with all
 rows); what the sample missed is small, and is made good by algebra on the sums.
 """
 
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.errors import DataError
-from lmmcore.likelihood.coordinates import centre
 from lmmcore.likelihood.null_space import NullSpace, null_space
-from lmmcore.moments.products import is_one, residuals
+from lmmcore.model.coordinates import centre
+from lmmcore.system.moments.products import is_one, residuals
 
 # Share of a column's square outside the columns before it that sums of products can tell from none.
 DEPENDENT = 1e-11

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 import numpy as np
 
-from lmmcore.data import Column, Factor, Table, complete_rows, finite, read
+from lmmcore.data.table import Column, Factor, Table, complete_rows, finite, read
 from lmmcore.errors import DataError
-from lmmcore.model import Specification
-from lmmcore.streaming.ahead import ahead
+from lmmcore.model.specification import Specification
+from lmmcore.runtime.threads import allowed_threads
 from lmmcore.streaming.choice import categories_by_formula, grouping_columns, needed_columns
-from lmmcore.threads import allowed_threads
+from lmmcore.streaming.prefetch import ahead
 
 if TYPE_CHECKING:
     import polars as pl

@@ -8,7 +8,7 @@ from io import TextIOWrapper
 
 from lmmcore.errors import LmmError
 from lmmstudy.cli import archive, check, fit, init, replay, run, snakefile, verify, why
-from lmmstudy.config_file import ConfigError
+from lmmstudy.config.file import ConfigError
 
 COMMANDS = (check, init, fit, run, why, verify, replay, archive, snakefile)
 

@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from lmmstudy.cli.options import add_config
-from lmmstudy.history.codes import Exit
+from lmmstudy.run.codes import Exit
 
 
 def add(parser: ArgumentParser) -> None:
@@ -20,8 +20,8 @@ def add(parser: ArgumentParser) -> None:
 
 def main(given: Namespace) -> int:
     """Write the archive, while no run is at work."""
-    from lmmstudy.archive import archive
-    from lmmstudy.history.lock import Held, hold
+    from lmmstudy.run.archive import archive
+    from lmmstudy.run.lock import Held, hold
 
     try:
         with hold(Path("runs/lock"), f"lmm archive {given.file}"):

@@ -7,7 +7,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from lmmstudy.cli.options import add_config
-from lmmstudy.history.codes import Exit
+from lmmstudy.run.codes import Exit
 
 
 def add(parser: ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def add(parser: ArgumentParser) -> None:
 
 def main(given: Namespace) -> int:
     """Check the configuration and print what is wrong."""
-    from lmmstudy.check import look
+    from lmmstudy.config.check import look
 
     problems, doubts = look(given.config)
     for problem in problems:

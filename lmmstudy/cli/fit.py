@@ -7,7 +7,7 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import Any
 
-from lmmstudy.wording import did_you_mean, one_line
+from lmmstudy.base.text import did_you_mean, one_line
 
 RESIDUALS = (
     *("ar1", "car1", "exponential", "gaussian"),
@@ -46,9 +46,9 @@ def add(parser: ArgumentParser) -> None:
 def main(given: Namespace) -> int:
     """Fit and print."""
     import lmmcore as lmm
-    from lmmstudy.clean_bytes import Unusable
-    from lmmstudy.fit_table import fit_table
-    from lmmstudy.structures import residual_of, variance_of
+    from lmmstudy.clean.fit_table import fit_table
+    from lmmstudy.clean.raw_bytes import Unusable
+    from lmmstudy.fitting.structures import residual_of, variance_of
 
     try:
         table, guesses = fit_table(given.file, given.formula, given.residual, given.variance)
@@ -85,7 +85,7 @@ def main(given: Namespace) -> int:
 
 
 def residual(text: str) -> dict[str, Any]:
-    """The residual structure that `text` names, as `lmmstudy.structures` takes it."""
+    """The residual structure that `text` names, as `lmmstudy.fitting.structures` takes it."""
     kind, _, rest = text.partition(":")
     _known(kind, RESIDUALS)
     parts = [part.strip() for part in rest.split(",") if part.strip()]
@@ -107,7 +107,7 @@ def residual(text: str) -> dict[str, Any]:
 
 
 def variance(text: str) -> dict[str, str]:
-    """The variance structure that `text` names, as `lmmstudy.structures` takes it."""
+    """The variance structure that `text` names, as `lmmstudy.fitting.structures` takes it."""
     kind, _, column = text.partition(":")
     _known(kind, tuple(VARIANCES))
     if not column:

@@ -14,8 +14,8 @@ def add(parser: ArgumentParser) -> None:
 
 def main(given: Namespace) -> int:
     """Print the draft."""
-    from lmmstudy.clean_bytes import Unusable
-    from lmmstudy.draft import draft
+    from lmmstudy.clean.raw_bytes import Unusable
+    from lmmstudy.config.draft import draft
 
     try:
         print(draft(given.file), end="")

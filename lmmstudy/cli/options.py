@@ -2,7 +2,7 @@
 
 from argparse import ArgumentParser
 
-from lmmstudy.config import CONFIG
+from lmmstudy.config.study import CONFIG
 
 
 def add_config(parser: ArgumentParser) -> None:

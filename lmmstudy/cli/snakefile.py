@@ -2,8 +2,8 @@
 
 from argparse import ArgumentParser, Namespace
 
-from lmmstudy.history.codes import Exit
-from lmmstudy.project import PROJECT
+from lmmstudy.base.project import PROJECT
+from lmmstudy.run.codes import Exit
 
 
 def add(parser: ArgumentParser) -> None:

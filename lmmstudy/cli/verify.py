@@ -7,7 +7,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from lmmstudy.cli.options import add_config
-from lmmstudy.history.codes import Exit
+from lmmstudy.run.codes import Exit
 
 
 def add(parser: ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def add(parser: ArgumentParser) -> None:
 
 def main(given: Namespace) -> int:
     """Verify and say what differs."""
-    from lmmstudy.verify import verify
+    from lmmstudy.run.verify import verify
 
     try:
         compared, differences = verify(given.config)

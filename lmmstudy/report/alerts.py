@@ -7,14 +7,14 @@ from collections import Counter
 import numpy as np
 
 from lmmcore.diagnostics.qq import FEW
-from lmmcore.prediction_error import LEAST
+from lmmcore.prediction.uncertainty import LEAST
 from lmmstudy.report.blocks import Alert
-from lmmstudy.report.numbers import count, fixed, fmt, percent
-from lmmstudy.report.phrases import listing
-from lmmstudy.report.residual_numbers import kind
-from lmmstudy.report.residual_wording import boundary_words, rho_text
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.wording import STATUS, random_terms
+from lmmstudy.report.words.numbers import count, fixed, fmt, percent
+from lmmstudy.report.words.phrases import listing
+from lmmstudy.report.words.residual import boundary_words, rho_text
+from lmmstudy.report.words.residual_numbers import kind
+from lmmstudy.report.words.sentences import STATUS, random_terms
 
 MOST = 7
 FEW_LEVELS = 6

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from lmmcore.errors import DataError, LmmError
 from lmmstudy.report.blocks import Block, Text
-from lmmstudy.report.phrases import sentence
+from lmmstudy.report.words.phrases import sentence
 
 Found = TypeVar("Found")
 Other = TypeVar("Other")

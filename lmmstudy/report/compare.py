@@ -1,6 +1,6 @@
 """Datasets side by side: the same coefficient of the same model, where datasets share both.
 
-`lmmstudy.comparable.shared` says which datasets these are.
+`lmmstudy.config.comparable.shared` says which datasets these are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from lmmstudy.files import read_json, write_text
-from lmmstudy.report import html
+from lmmstudy.base.files import read_json, write_text
 from lmmstudy.report.blocks import Block, Cell, Figure, Heading, Section, Table, Text
 from lmmstudy.report.charts import effects, svg
-from lmmstudy.report.hypotheses import focal_terms
-from lmmstudy.report.numbers import MISSING, count, decimals_for, fixed, fmt, p_value
-from lmmstudy.report.phrases import listing
-from lmmstudy.report.series import Interval
-from lmmstudy.report.wording import VERDICT, level_text
+from lmmstudy.report.refit.series import Interval
+from lmmstudy.report.template import html
+from lmmstudy.report.words.hypotheses import focal_terms
+from lmmstudy.report.words.numbers import MISSING, count, decimals_for, fixed, fmt, p_value
+from lmmstudy.report.words.phrases import listing
+from lmmstudy.report.words.sentences import VERDICT, level_text
 
 Json = Mapping[str, Any]
 
 
 def write_compare(sets: Sequence[Json], results: Mapping[str, str], conf_level: float, out: str) -> None:
-    """Write the page to `out`; `sets` is what `lmmstudy.comparable.shared` gives, `results` the folder of
+    """Write the page to `out`; `sets` is what `lmmstudy.config.comparable.shared` gives, `results` the folder of
     each dataset."""
     sections = [section(k, one, results, conf_level) for k, one in enumerate(sets)]
     links = {name: f"{quote(name)}.html" for one in sets for name in one["datasets"]}

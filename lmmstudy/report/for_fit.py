@@ -16,13 +16,13 @@ from typing import Any
 import polars as pl
 
 import lmmcore as lmm
-from lmmstudy import clean_audit
-from lmmstudy.files import read_json, write_json, write_text
-from lmmstudy.fitting import COMPARABLE, fit_candidate
-from lmmstudy.layout import Layout
+from lmmstudy.base.files import read_json, write_json, write_text
+from lmmstudy.clean import audit as clean_audit
+from lmmstudy.clean.layout import Layout
+from lmmstudy.fitting.candidate import COMPARABLE, fit_candidate
 from lmmstudy.report import page
 from lmmstudy.report.blocks import Chip, Code, Facts, PageData, Section
-from lmmstudy.report.fit_design import Source, source
+from lmmstudy.report.refit.fit_design import Source, source
 
 OPTIONS = {"df": "satterthwaite", "conf_level": 0.95}
 SAME = 1e-6

@@ -11,15 +11,15 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from lmmstudy.files import DAMAGED, read_json, write_text
-from lmmstudy.report import html
+from lmmstudy.base.files import DAMAGED, read_json, write_text
 from lmmstudy.report.absent import no_model
 from lmmstudy.report.charts import effects, svg
-from lmmstudy.report.hypotheses import focal_terms
-from lmmstudy.report.numbers import MISSING, decimals_for, fixed, p_value
-from lmmstudy.report.phrases import sentence
-from lmmstudy.report.series import Interval
-from lmmstudy.report.wording import TONE, VERDICT, model_words
+from lmmstudy.report.refit.series import Interval
+from lmmstudy.report.template import html
+from lmmstudy.report.words.hypotheses import focal_terms
+from lmmstudy.report.words.numbers import MISSING, decimals_for, fixed, p_value
+from lmmstudy.report.words.phrases import sentence
+from lmmstudy.report.words.sentences import TONE, VERDICT, model_words
 
 Json = Mapping[str, Any]
 NOT_FINISHED = "not finished"

@@ -8,17 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lmmstudy.files import read_json, write_text
-from lmmstudy.report import html, results
+from lmmstudy.base.files import read_json, write_text
 from lmmstudy.report.absent import no_model
 from lmmstudy.report.alerts import alerts
 from lmmstudy.report.attempt import Attempts, missing, parts, reason
 from lmmstudy.report.blocks import Alert, Chip, PageData, Section, Text
 from lmmstudy.report.charts.profiles import FULL
-from lmmstudy.report.data_files import write_files
-from lmmstudy.report.numbers import count
-from lmmstudy.report.phrases import sentence
-from lmmstudy.report.rows import rows as rows_of
+from lmmstudy.report.data.files import write_files
+from lmmstudy.report.refit import refit as results
+from lmmstudy.report.refit.rows import rows as rows_of
 from lmmstudy.report.sections import (
     answer,
     candidates,
@@ -33,7 +31,10 @@ from lmmstudy.report.sections import (
     reproduce,
 )
 from lmmstudy.report.study import Study
-from lmmstudy.report.wording import TONE, VERDICT, model_words
+from lmmstudy.report.template import html
+from lmmstudy.report.words.numbers import count
+from lmmstudy.report.words.phrases import sentence
+from lmmstudy.report.words.sentences import TONE, VERDICT, model_words
 
 SECTIONS: Mapping[str, tuple[str, Callable[..., Section]]] = {
     "answer": ("Answer", answer.section),

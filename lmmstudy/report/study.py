@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lmmstudy.report.results import Fitted
-from lmmstudy.report.rows import Rows
+from lmmstudy.report.refit.refit import Fitted
+from lmmstudy.report.refit.rows import Rows
 
 Json = Mapping[str, Any]
 

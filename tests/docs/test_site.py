@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import lmmcore
-from tests.study.browser import browser
+from tests.support.browser import browser
 
 ROOT = Path(__file__).resolve().parents[2]
 LOADED = re.compile(

@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from tutorial import ROOT, blocks
+
+from tests.support.tutorial import ROOT, blocks
 
 PAGE = (ROOT / "docs/translation.md").read_text("utf-8")
 CALLS = [

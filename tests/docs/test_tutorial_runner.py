@@ -1,7 +1,8 @@
 """The runner of the documentation's examples finds what is shown wrongly."""
 
 import pytest
-from tutorial import Shown, blocks, refreshed, run
+
+from tests.support.tutorial import Shown, blocks, refreshed, run
 
 PAGE = """# A page
 

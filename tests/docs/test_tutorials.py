@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from tutorial import FENCE, PAGES, ROOT, copy_project, run, runnable
+
+from tests.support.tutorial import FENCE, PAGES, ROOT, copy_project, run, runnable
 
 # Pages whose numbers come from elsewhere: the programs in benchmarks/.
 ELSEWHERE = ("README.md", "docs/simulation.md", "docs/benchmarks.md", "docs/clusters.md")
@@ -23,7 +24,7 @@ def test_blocks_print_what_the_page_shows(page, tmp_path):
     for shown in run(page.read_text("utf-8"), copy_project(tmp_path)):
         assert shown.right, (
             f"{short(page)}, line {shown.line}, shows\n{shown.expected}\nbut there was\n{shown.actual}\n"
-            f"If that is right: python tests/docs/tutorial.py {short(page)}"
+            f"If that is right: python tests/support/tutorial.py {short(page)}"
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import lmmcore as lmm
-from lmmcore.prediction_error import LEAST
+from lmmcore.prediction.uncertainty import LEAST
 from tests.fuzz.case import Case
 from tests.fuzz.dense import Dense
 from tests.fuzz.moments import (

@@ -7,7 +7,7 @@ import pytest
 
 from tests.slurm import cluster as slurm
 from tests.slurm.submission import leave_nobody
-from tests.workflow.studies import MODELS, Study, new_study, stanza, write_raw
+from tests.support.studies import MODELS, Study, new_study, stanza, write_raw
 
 
 @pytest.fixture(scope="session")

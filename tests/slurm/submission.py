@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 
 from tests.slurm.cluster import slurm, wait_for
-from tests.workflow.studies import Run, Study
+from tests.support.studies import Run, Study
 
 # What a user says about a cluster, and how often to look at its jobs: the defaults are for long ones.
 USER = ("--default-resources", "slurm_partition=test", "slurm_account=lab", "qos=short")

@@ -7,7 +7,7 @@ import yaml
 
 from tests.slurm.cluster import slurm
 from tests.slurm.submission import Submission, submit
-from tests.workflow.studies import ROOT, Run, Study, new_study
+from tests.support.studies import ROOT, Run, Study, new_study
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
 """Finished studies that the tests share."""
 
 import pytest
-from studies import Study, two_datasets
+
+from tests.support.studies import Study, two_datasets
 
 
 @pytest.fixture(scope="session")

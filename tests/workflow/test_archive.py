@@ -7,10 +7,9 @@ import sys
 import tarfile
 from pathlib import Path
 
-from studies import ROOT, Study
-
 from lmmcore import kernel
-from lmmstudy.archive import PROGRAM
+from lmmstudy.run.archive import PROGRAM
+from tests.support.studies import ROOT, Study
 
 
 def pack(study: Study, name: str, *arguments: str) -> bytes:

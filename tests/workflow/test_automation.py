@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from studies import MODELS, ROOT, Study, new_study, stanza, write_raw
+
+from tests.support.studies import MODELS, ROOT, Study, new_study, stanza, write_raw
 
 AUTOMATION = ROOT / "automation"
 
@@ -102,7 +103,7 @@ def test_the_service_starts_the_command_and_takes_news_for_success(tmp_path):
 
 
 def test_the_page_on_unattended_runs_names_every_exit_code_and_recipe():
-    from lmmstudy.history.codes import Exit
+    from lmmstudy.run.codes import Exit
 
     text = (ROOT / "docs/running-unattended.md").read_text("utf-8")
     for code in Exit:

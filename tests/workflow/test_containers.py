@@ -2,7 +2,7 @@
 
 import re
 
-from studies import ROOT
+from tests.support.studies import ROOT
 
 DOCKER = (ROOT / "containers/Dockerfile").read_text("utf-8")
 APPTAINER = (ROOT / "containers/lmmcore.def").read_text("utf-8")

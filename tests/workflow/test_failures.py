@@ -4,7 +4,8 @@ import json
 import os
 
 import pytest
-from studies import MODELS, Study, new_study, stanza, write_raw
+
+from tests.support.studies import MODELS, Study, new_study, stanza, write_raw
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from studies import MODELS, Study, new_study, stanza, write_raw
+
+from tests.support.studies import MODELS, Study, new_study, stanza, write_raw
 
 KILLS = 25
 MOST = 14

@@ -5,7 +5,8 @@ import os
 from html.parser import HTMLParser
 
 import pytest
-from studies import MODELS, new_study, stanza
+
+from tests.support.studies import MODELS, new_study, stanza
 
 SCRIPT = "<script>alert(1)</script>"
 IMAGE = "<img src=x onerror=alert(2)>"

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import yaml
-from studies import MODELS, ROOT, new_study, stanza, write_raw
+
+from tests.support.studies import MODELS, ROOT, new_study, stanza, write_raw
 
 
 def test_lint_is_clean(finished):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from studies import MODELS, Study, new_study, stanza, write_raw
+
+from tests.support.studies import MODELS, Study, new_study, stanza, write_raw
 
 START = date(2024, 2, 26)
 """Three days before the leap day; a visit is one day after the other."""

@@ -5,7 +5,8 @@ import shutil
 import time
 
 import pytest
-from studies import Study, stanza, write_raw
+
+from tests.support.studies import Study, stanza, write_raw
 
 LIKELIHOOD = "lmmcore/likelihood/objective.py"
 
@@ -25,7 +26,7 @@ def test_a_fresh_clone_with_restored_results_has_nothing_to_do(study):
 
 
 def test_comments_and_layout_re_run_nothing(study):
-    for name in (LIKELIHOOD, "workflow/scripts/fit.py", "lmmstudy/clean.py"):
+    for name in (LIKELIHOOD, "workflow/scripts/fit.py", "lmmstudy/clean/clean.py"):
         study.edit(name, lambda text: text + "\n\n# A comment.\n")
     study.edit("config/config.yaml", lambda text: "# A comment.\n" + text)
     assert study.plan().idle
@@ -35,9 +36,9 @@ def test_comments_and_layout_re_run_nothing(study):
     ("name", "expected"),
     [
         (LIKELIHOOD, {"fit": 6, "select": 2, "report": 2, "index": 1}),
-        ("lmmstudy/selection.py", {"select": 2, "report": 2, "index": 1}),
+        ("lmmstudy/fitting/selection.py", {"select": 2, "report": 2, "index": 1}),
         ("lmmstudy/report/page.py", {"report": 2}),
-        ("lmmstudy/clean_rows.py", {"clean": 2, "fit": 6, "select": 2, "report": 2, "index": 1}),
+        ("lmmstudy/clean/rows.py", {"clean": 2, "fit": 6, "select": 2, "report": 2, "index": 1}),
     ],
 )
 def test_an_edit_re_runs_what_depends_on_it(study, name, expected):

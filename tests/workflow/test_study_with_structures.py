@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from studies import Study, new_study, stanza
+
+from tests.support.studies import Study, new_study, stanza
 
 MODELS = {
     "unstructured": {"formula": "{response} ~ {fixed}", "residual": {"type": "unstructured"}},

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from studies import MODELS, ROOT, Run, write_raw
+
+from tests.support.studies import MODELS, ROOT, Run, write_raw
 
 NOT_SOURCES = (".*", "node_modules", "__pycache__", "build", "_build", "*.egg-info", "*.so")
 NOT_SOURCES += ("results", "reports", "runs", "logs")
@@ -79,7 +80,7 @@ def test_what_the_wheel_takes_along(built):
     schema = "workflow/schemas/config.schema.yaml"
     for name in ("Snakefile", "workflow/rules/fit.smk", schema, "profiles/default/profile.yaml"):
         assert f"lmmstudy/installed/{name}" in names
-    assert "lmmstudy/report/page.html.j2" in names and "lmmcore/kernel/level.c" in names
+    assert "lmmstudy/report/template/page.html.j2" in names and "lmmcore/kernel/level.c" in names
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/")) or "__pycache__" in name]
 
 
@@ -106,7 +107,7 @@ def test_every_command_in_an_empty_folder(bin, tmp_path):
     with tarfile.open(tmp_path / "mine.tar.gz") as tar:
         names = {entry.name.removeprefix("study/") for entry in tar}
     wanted = {"Snakefile", "setup.py", "Makefile", "requirements.lock", "workflow/rules/fit.smk"}
-    wanted |= {"lmmstudy/project.py", "lmmcore/kernel/level.c"}
+    wanted |= {"lmmstudy/base/project.py", "lmmcore/kernel/level.c"}
     wanted |= {"data/mine.csv", "results/mine/models/random_slope.json"}
     assert wanted <= names
     assert not [name for name in names if "/installed/" in name]

@@ -11,13 +11,13 @@ ROOT = (
 )
 sys.path.insert(0, str(ROOT))
 
-from lmmstudy.config import ConfigError, plan, study
-from lmmstudy.files import file_sha256
-from lmmstudy.fingerprint import fingerprints
-from lmmstudy.outcome import announce, unfinished_index
-from lmmstudy.places import usable
-from lmmstudy.project import PACKAGES
-from lmmstudy.problems_formulas import problems_of_formulas
+from lmmstudy.config.study import ConfigError, plan, study
+from lmmstudy.base.files import file_sha256
+from lmmstudy.base.fingerprint import fingerprints
+from lmmstudy.run.outcome import announce, unfinished_index
+from lmmstudy.config.places import usable
+from lmmstudy.base.project import PACKAGES
+from lmmstudy.config.problems_formulas import problems_of_formulas
 
 # Read here and not by `configfile:`, which would evaluate templates in it.
 try:

@@ -1,4 +1,4 @@
-from lmmstudy.comparable import shared
+from lmmstudy.config.comparable import shared
 
 SHARED = shared(config["datasets"])
 SIDE_BY_SIDE = {

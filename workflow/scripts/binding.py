@@ -18,7 +18,7 @@ def bind(job: Any) -> None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     sys.stderr = open(job.log[0], "w", buffering=1, encoding="utf-8")
     os.environ["POLARS_MAX_THREADS"] = str(job.threads)
-    from lmmstudy.log import fact
+    from lmmstudy.base.log import fact
 
     begun = time.monotonic()
     fact("begin", rule=job.rule, **dict(job.wildcards.items()), threads=job.threads)

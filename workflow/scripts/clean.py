@@ -4,7 +4,7 @@ from binding import bind
 
 if __name__ == "__main__":
     bind(snakemake)
-    from lmmstudy.clean import clean_file
+    from lmmstudy.clean.clean import clean_file
 
     clean_file(
         dataset=snakemake.wildcards.dataset,

@@ -4,7 +4,7 @@ from binding import bind
 
 if __name__ == "__main__":
     bind(snakemake)
-    from lmmstudy.fitting import fit_candidate
+    from lmmstudy.fitting.candidate import fit_candidate
 
     fit_candidate(
         dataset=snakemake.wildcards.dataset,

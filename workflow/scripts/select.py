@@ -4,7 +4,7 @@ from binding import bind
 
 if __name__ == "__main__":
     bind(snakemake)
-    from lmmstudy.selection import select_model
+    from lmmstudy.fitting.selection import select_model
 
     select_model(
         dataset=snakemake.wildcards.dataset,

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from lmmstudy.report.charts import axes, svg
 from lmmstudy.report.charts.scales import Panel, numeric_axis, visit_axis, within
-from lmmstudy.report.predictions import Band
+from lmmstudy.report.refit.predictions import Band
 
 ACROSS = 3
 CLASSES = {"mean": "c0", "subject": "c1", "observation": "c2"}

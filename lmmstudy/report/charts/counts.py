@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from lmmstudy.report.charts import axes, svg
 from lmmstudy.report.charts.scales import Panel, numeric_axis, visit_axis
-from lmmstudy.report.series import Counts
+from lmmstudy.report.refit.series import Counts
 
 
 def attrition(label: svg.Label, counts: Sequence[Counts], names: tuple[str, str], by: str = "") -> Markup:

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from lmmstudy.report.charts import axes, svg
 from lmmstudy.report.charts.scales import Axis, Panel, numeric_axis, within
-from lmmstudy.report.series import Effect, Interval
+from lmmstudy.report.refit.series import Effect, Interval
 
 NAMED = 60
 """Up to this many levels each has a row with its name."""

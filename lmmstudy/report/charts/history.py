@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from lmmstudy.report.charts import svg
 from lmmstudy.report.charts.scales import Axis, Panel
-from lmmstudy.report.series import Interval
+from lmmstudy.report.refit.series import Interval
 
 SHOWN = 40
 """The latest runs that are drawn."""

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from lmmstudy.report.charts import axes, svg
 from lmmstudy.report.charts.scales import Axis, Panel, numeric_axis
-from lmmstudy.report.diagnostics import Deletion
+from lmmstudy.report.refit.diagnostics import Deletion
 
 PITCH, GAP = 15.0, 26.0
 

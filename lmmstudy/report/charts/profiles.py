@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from lmmstudy.report.charts import axes, svg
 from lmmstudy.report.charts.scales import Panel, numeric_axis, padded, visit_axis, within
-from lmmstudy.report.series import Curve, Means, Profile
+from lmmstudy.report.refit.series import Curve, Means, Profile
 
 FULL = 60
 """Up to this many subjects every profile is drawn in full; above, faintly, with a sample in full."""

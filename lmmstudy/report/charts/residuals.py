@@ -8,7 +8,7 @@ from markupsafe import Markup
 from lmmcore.diagnostics.qq import Quantiles
 from lmmstudy.report.charts import axes, svg
 from lmmstudy.report.charts.scales import Panel, numeric_axis
-from lmmstudy.report.smooth import Smooth, bins
+from lmmstudy.report.refit.smooth import Smooth, bins
 
 DOTS = 2000
 """Above this many points they are counted in bins, and only those beyond 3 are drawn."""

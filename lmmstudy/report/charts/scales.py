@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lmmstudy.report.charts.svg import PHONE, text_width
-from lmmstudy.report.numbers import MINUS, scientific
+from lmmstudy.report.words.numbers import MINUS, scientific
 
 REACH = 3.0
 """How far limits of intervals may stretch an axis beyond its values, in ranges of the values."""

@@ -7,7 +7,7 @@ import numpy as np
 from markupsafe import Markup
 
 from lmmstudy.report.charts import svg
-from lmmstudy.report.numbers import fixed
+from lmmstudy.report.words.numbers import fixed
 
 ABREAST = 6
 """Up to this many visits the two maps stand side by side, above one below the other."""

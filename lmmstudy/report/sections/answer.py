@@ -10,15 +10,15 @@ from lmmstudy.report.absent import no_model
 from lmmstudy.report.attempt import parts
 from lmmstudy.report.blocks import Block, Figure, Section, Table, Text
 from lmmstudy.report.charts import profiles, svg
-from lmmstudy.report.hypotheses import focal_terms, hypothesis, statement
-from lmmstudy.report.numbers import MISSING, count, fmt, p_value, plain
-from lmmstudy.report.phrases import listing
-from lmmstudy.report.results import MEANS, Fitted
-from lmmstudy.report.rows import ALL, Rows
+from lmmstudy.report.refit.refit import MEANS, Fitted
+from lmmstudy.report.refit.rows import ALL, Rows
+from lmmstudy.report.refit.series import Curve, Means
 from lmmstudy.report.sections.fixed import estimate_cells
-from lmmstudy.report.series import Curve, Means
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.wording import estimate_words, level_text, test_words
+from lmmstudy.report.words.hypotheses import focal_terms, hypothesis, statement
+from lmmstudy.report.words.numbers import MISSING, count, fmt, p_value, plain
+from lmmstudy.report.words.phrases import listing
+from lmmstudy.report.words.sentences import estimate_words, level_text, test_words
 
 TIMES = 60
 """Up to this many distinct times a raw mean stands at its time; above, rows are averaged in intervals of

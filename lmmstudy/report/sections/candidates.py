@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from lmmstudy.report.attempt import parts
 from lmmstudy.report.blocks import Block, Cell, Section, Table, Text
-from lmmstudy.report.inference import REDUCTIONS
-from lmmstudy.report.numbers import MISSING, count, fixed, fmt, p_value, scientific
-from lmmstudy.report.phrases import sentence
+from lmmstudy.report.refit.inference import REDUCTIONS
 from lmmstudy.report.sections.key_estimate import estimates
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.wording import CRITERIA, STATUS, distribution_words
+from lmmstudy.report.words.numbers import MISSING, count, fixed, fmt, p_value, scientific
+from lmmstudy.report.words.phrases import sentence
+from lmmstudy.report.words.sentences import CRITERIA, STATUS, distribution_words
 
 
 def section(study: Study) -> Section:

@@ -8,11 +8,18 @@ from collections.abc import Callable
 
 from lmmstudy.report.alerts import complete_subjects
 from lmmstudy.report.blocks import Table
-from lmmstudy.report.hypotheses import parts, reference_level
-from lmmstudy.report.numbers import count, fixed, plain
-from lmmstudy.report.phrases import listing
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.wording import CRITERIA, DF_METHODS, STATUS, level_text, parameter_words, rows_words
+from lmmstudy.report.words.hypotheses import parts, reference_level
+from lmmstudy.report.words.numbers import count, fixed, plain
+from lmmstudy.report.words.phrases import listing
+from lmmstudy.report.words.sentences import (
+    CRITERIA,
+    DF_METHODS,
+    STATUS,
+    level_text,
+    parameter_words,
+    rows_words,
+)
 
 MISSING_DATA = (
     "Likelihood inference with all rows that have a response: valid if values are missing at random, given "

@@ -10,10 +10,10 @@ from lmmstudy.report.attempt import parts
 from lmmstudy.report.blocks import Block, Figure, Heading, Table, Text
 from lmmstudy.report.charts import covariance as charts
 from lmmstudy.report.charts import svg, visits
-from lmmstudy.report.diagnostics import LAGS, SEMIVARIOGRAM, VISITS, Diagnostics
-from lmmstudy.report.diagnostics import SPREAD as VARIANCE
-from lmmstudy.report.numbers import count, fixed, fmt, plain
+from lmmstudy.report.refit.diagnostics import LAGS, SEMIVARIOGRAM, VISITS, Diagnostics
+from lmmstudy.report.refit.diagnostics import SPREAD as VARIANCE
 from lmmstudy.report.study import Study
+from lmmstudy.report.words.numbers import count, fixed, fmt, plain
 
 EXPECTED = (
     "Both maps show the correlation of two rows of a subject about the population mean: on one side as the "

@@ -5,11 +5,11 @@ from typing import Any
 
 from lmmstudy.report.attempt import parts
 from lmmstudy.report.blocks import Block, Section, Table, Text
-from lmmstudy.report.numbers import count, fmt, percent, plain
-from lmmstudy.report.phrases import listing
 from lmmstudy.report.sections import presence, profiles
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.wording import rows_words
+from lmmstudy.report.words.numbers import count, fmt, percent, plain
+from lmmstudy.report.words.phrases import listing
+from lmmstudy.report.words.sentences import rows_words
 
 MOST = 100
 """Most rows of a list of problems."""

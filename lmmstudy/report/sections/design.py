@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from lmmstudy.report.blocks import Facts, Section, Text
-from lmmstudy.report.numbers import count, plain
-from lmmstudy.report.phrases import listing
 from lmmstudy.report.study import Json, Study
+from lmmstudy.report.words.numbers import count, plain
+from lmmstudy.report.words.phrases import listing
 
 
 def section(study: Study) -> Section:

@@ -10,15 +10,15 @@ from lmmcore.diagnostics.qq import Quantiles
 from lmmstudy.report.attempt import parts
 from lmmstudy.report.blocks import Block, Figure, Heading, Section, Table, Text
 from lmmstudy.report.charts import residuals, svg
-from lmmstudy.report.diagnostics import EQUAL, INFLUENCE, QUANTILES
-from lmmstudy.report.numbers import count, fixed, fmt, p_value, percent, plain
-from lmmstudy.report.phrases import sentence
-from lmmstudy.report.results import Fitted
+from lmmstudy.report.refit.diagnostics import EQUAL, INFLUENCE, QUANTILES
+from lmmstudy.report.refit.refit import Fitted
+from lmmstudy.report.refit.smooth import Smooth, loess
 from lmmstudy.report.sections.correlation import covariance
 from lmmstudy.report.sections.figures import MOST, quantile_table
 from lmmstudy.report.sections.influence import influence
-from lmmstudy.report.smooth import Smooth, loess
 from lmmstudy.report.study import Json, Study
+from lmmstudy.report.words.numbers import count, fixed, fmt, p_value, percent, plain
+from lmmstudy.report.words.phrases import sentence
 
 CONDITIONAL = (
     "These residuals are conditional: observed minus fitted with random effects, divided by the SD of the "

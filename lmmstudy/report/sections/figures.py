@@ -4,7 +4,7 @@ import numpy as np
 
 from lmmcore.diagnostics.qq import Quantiles
 from lmmstudy.report.blocks import Table
-from lmmstudy.report.numbers import fixed
+from lmmstudy.report.words.numbers import fixed
 
 MOST = 200
 """Most rows of the table of a chart's points; above, evenly spaced ones."""

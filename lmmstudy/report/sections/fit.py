@@ -1,10 +1,10 @@
 """Fit: method, criteria with the conventions named, certificate of convergence."""
 
 from lmmstudy.report.blocks import Block, Facts, Section, Table, Text
-from lmmstudy.report.numbers import fixed, fmt
-from lmmstudy.report.phrases import sentence
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.wording import STATUS, implied_n
+from lmmstudy.report.words.numbers import fixed, fmt
+from lmmstudy.report.words.phrases import sentence
+from lmmstudy.report.words.sentences import STATUS, implied_n
 
 LABELS = (
     ("loglik", "Log-likelihood"),

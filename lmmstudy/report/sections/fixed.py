@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from lmmstudy.report.blocks import Block, Cell, Section, Table, Text
-from lmmstudy.report.hypotheses import hypothesis
-from lmmstudy.report.numbers import decimals_for, fixed, fmt, p_value
-from lmmstudy.report.phrases import listing
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.wording import DF_METHODS, level_text
+from lmmstudy.report.words.hypotheses import hypothesis
+from lmmstudy.report.words.numbers import decimals_for, fixed, fmt, p_value
+from lmmstudy.report.words.phrases import listing
+from lmmstudy.report.words.sentences import DF_METHODS, level_text
 
 
 def section(study: Study, model: Json) -> Section:

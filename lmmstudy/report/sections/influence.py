@@ -5,9 +5,9 @@ import numpy as np
 from lmmstudy.report.blocks import Block, Figure, Heading, Table, Text
 from lmmstudy.report.charts import svg
 from lmmstudy.report.charts.influence import deletions
-from lmmstudy.report.diagnostics import Deletion
-from lmmstudy.report.numbers import count, decimals_for, fixed, fmt
+from lmmstudy.report.refit.diagnostics import Deletion
 from lmmstudy.report.sections.figures import MOST
+from lmmstudy.report.words.numbers import count, decimals_for, fixed, fmt
 
 SHOWN = 20
 """Units that are drawn, those of the largest Cook's distance."""

@@ -2,12 +2,12 @@
 
 from lmmstudy.report.blocks import Block, Figure, Heading, Table
 from lmmstudy.report.charts import effects, svg
-from lmmstudy.report.hypotheses import focal_terms
-from lmmstudy.report.numbers import count, decimals_for, fixed, fmt, p_value
+from lmmstudy.report.refit.series import Interval
 from lmmstudy.report.sections.fixed import estimate_cells
-from lmmstudy.report.series import Interval
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.wording import level_text
+from lmmstudy.report.words.hypotheses import focal_terms
+from lmmstudy.report.words.numbers import count, decimals_for, fixed, fmt, p_value
+from lmmstudy.report.words.sentences import level_text
 
 CONDITIONAL = (
     "The conditional AIC (Greven and Kneib 2010) is about further rows of the same units, given their random "

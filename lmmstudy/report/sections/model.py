@@ -1,12 +1,12 @@
 """Model: the equation with its numbers, the formula, the coding of categories."""
 
 from lmmstudy.report.blocks import Block, Code, Equation, Section, Table, Text
-from lmmstudy.report.equation import equation, index_words
-from lmmstudy.report.hypotheses import parts, reference_level
-from lmmstudy.report.phrases import sentence
-from lmmstudy.report.residual_wording import meaning
+from lmmstudy.report.equation.equation import equation, index_words
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.wording import model_words, selected_how
+from lmmstudy.report.words.hypotheses import parts, reference_level
+from lmmstudy.report.words.phrases import sentence
+from lmmstudy.report.words.residual import meaning
+from lmmstudy.report.words.sentences import model_words, selected_how
 
 KEYS = ("type", "nugget", "time", "subject", "column", "of")
 """Keys of a structure in the order of reading."""

@@ -2,20 +2,20 @@
 
 import numpy as np
 
-from lmmcore.prediction import INTERVALS
-from lmmcore.prediction_error import LEAST
+from lmmcore.prediction.predict import INTERVALS
+from lmmcore.prediction.uncertainty import LEAST
 from lmmstudy.report.attempt import parts
 from lmmstudy.report.blocks import Block, Figure, Heading, Section, Table, Text
 from lmmstudy.report.charts import bands as charts
 from lmmstudy.report.charts import profiles, residuals, svg
 from lmmstudy.report.charts.scales import cut
-from lmmstudy.report.numbers import column, count, plain
-from lmmstudy.report.phrases import listing, sentence
-from lmmstudy.report.results import BANDS, LINES, Fitted
+from lmmstudy.report.refit.refit import BANDS, LINES, Fitted
+from lmmstudy.report.refit.series import Profile
 from lmmstudy.report.sections.figures import capped, spaced
-from lmmstudy.report.series import Profile
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.wording import level_text
+from lmmstudy.report.words.numbers import column, count, plain
+from lmmstudy.report.words.phrases import listing, sentence
+from lmmstudy.report.words.sentences import level_text
 
 NAMES = {"mean": "mean", "subject": "new subject", "observation": "single response"}
 """The intervals as the chart and the table call them."""

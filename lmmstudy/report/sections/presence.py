@@ -7,10 +7,10 @@ import numpy as np
 from lmmstudy.report.alerts import complete_subjects
 from lmmstudy.report.blocks import Block, Figure, Heading, Table, Text
 from lmmstudy.report.charts import counts, svg
-from lmmstudy.report.numbers import column, count, plain
-from lmmstudy.report.rows import ALL, Rows
-from lmmstudy.report.series import Counts
+from lmmstudy.report.refit.rows import ALL, Rows
+from lmmstudy.report.refit.series import Counts
 from lmmstudy.report.study import Json, Study
+from lmmstudy.report.words.numbers import column, count, plain
 
 
 def blocks(study: Study, rows: Rows) -> list[Block]:

@@ -6,12 +6,12 @@ import numpy as np
 
 from lmmstudy.report.blocks import Block, Figure, Heading, Table
 from lmmstudy.report.charts import profiles, svg
-from lmmstudy.report.numbers import count, plain
-from lmmstudy.report.results import profiles as profiles_of
-from lmmstudy.report.rows import Rows
+from lmmstudy.report.refit.refit import profiles as profiles_of
+from lmmstudy.report.refit.rows import Rows
+from lmmstudy.report.refit.series import Profile
 from lmmstudy.report.sections.figures import capped, spaced
-from lmmstudy.report.series import Profile
 from lmmstudy.report.study import Study
+from lmmstudy.report.words.numbers import count, plain
 
 
 def blocks(study: Study, rows: Rows) -> list[Block]:

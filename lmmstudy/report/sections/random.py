@@ -4,16 +4,16 @@ from lmmstudy.report.alerts import zero_terms
 from lmmstudy.report.attempt import parts
 from lmmstudy.report.blocks import Block, Figure, Heading, Section, Table, Text
 from lmmstudy.report.charts import effects, residuals, svg
-from lmmstudy.report.diagnostics import EFFECTS as NORMAL
-from lmmstudy.report.inference import BOUNDS, PROFILES
-from lmmstudy.report.numbers import count, fmt
-from lmmstudy.report.results import EFFECTS, Fitted
+from lmmstudy.report.refit.diagnostics import EFFECTS as NORMAL
+from lmmstudy.report.refit.inference import BOUNDS, PROFILES
+from lmmstudy.report.refit.refit import EFFECTS, Fitted
+from lmmstudy.report.refit.series import Effect
 from lmmstudy.report.sections.figures import quantile_table
 from lmmstudy.report.sections.residual_tables import residual_tables
 from lmmstudy.report.sections.variances import likelihoods, shares, variances
-from lmmstudy.report.series import Effect
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.wording import effect_words, random_terms, zero_variance_words
+from lmmstudy.report.words.numbers import count, fmt
+from lmmstudy.report.words.sentences import effect_words, random_terms, zero_variance_words
 
 ENOUGH = 10
 """Levels needed for a plot of normal quantiles."""

@@ -4,12 +4,12 @@ import json
 
 import yaml
 
+from lmmstudy.fitting.structures import residual_of, variance_of
 from lmmstudy.report.blocks import Block, Code, Facts, Section, Text
-from lmmstudy.report.data_names import FILES
-from lmmstudy.report.numbers import count
+from lmmstudy.report.data.names import FILES
 from lmmstudy.report.sections.checklist import MISSING_DATA, checklist
 from lmmstudy.report.study import Json, Study
-from lmmstudy.structures import residual_of, variance_of
+from lmmstudy.report.words.numbers import count
 
 ORDER = (
     "title",

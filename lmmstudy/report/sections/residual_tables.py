@@ -1,9 +1,11 @@
 """Tables of the parameters of residual and variance structures."""
 
 from lmmstudy.report.blocks import Table
-from lmmstudy.report.inference import Bound, Inference
-from lmmstudy.report.numbers import column, fixed, fmt, plain
-from lmmstudy.report.residual_numbers import (
+from lmmstudy.report.refit.inference import Bound, Inference
+from lmmstudy.report.sections.variances import interval_text
+from lmmstudy.report.words.numbers import column, fixed, fmt, plain
+from lmmstudy.report.words.residual import power_of, rho_text
+from lmmstudy.report.words.residual_numbers import (
     UNEQUAL,
     Json,
     Visits,
@@ -13,9 +15,7 @@ from lmmstudy.report.residual_numbers import (
     subject_name,
     visits,
 )
-from lmmstudy.report.residual_wording import power_of, rho_text
-from lmmstudy.report.sections.variances import interval_text
-from lmmstudy.report.wording import level_text, parameter_words
+from lmmstudy.report.words.sentences import level_text, parameter_words
 
 SINGLE = ("rho", "range", "nugget", "power")
 """Parameters with a row of their own in the first table."""

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 from lmmstudy.report.blocks import Block, Facts, Figure, Table, Text
 from lmmstudy.report.charts import likelihood, svg
-from lmmstudy.report.inference import Bound, Inference
-from lmmstudy.report.numbers import MISSING, column, count, fixed, fmt, percent, plain
-from lmmstudy.report.phrases import listing
-from lmmstudy.report.residual_wording import residual_row, rho_text
+from lmmstudy.report.refit.inference import Bound, Inference
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.wording import level_text, parameter_words
+from lmmstudy.report.words.numbers import MISSING, column, count, fixed, fmt, percent, plain
+from lmmstudy.report.words.phrases import listing
+from lmmstudy.report.words.residual import residual_row, rho_text
+from lmmstudy.report.words.sentences import level_text, parameter_words
 
 PROFILED = (
     "Intervals are of the SD or the correlation, where the profile of the likelihood (ML) falls to the "

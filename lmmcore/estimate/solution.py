@@ -1,0 +1,204 @@
+"""The estimates in the user's terms: what an optimum says once its coordinates are undone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from lmmcore.likelihood.deflated import DeflatedObjective, undone
+from lmmcore.likelihood.objective import Objective
+from lmmcore.model.specification import Model
+from lmmcore.optimise.certificate import Certificate, certify
+from lmmcore.optimise.newton import Optimum
+from lmmcore.optimise.search import estimate, starting_points
+from lmmcore.system.chunks import objective_of
+from lmmcore.system.grid import GridObjective
+from lmmcore.system.moments.patterns import Patterns
+from lmmcore.system.moments.subjects import Subjects, blockwise
+from lmmcore.system.nested import NestedMoments
+
+# A variance or determinant below this part of its scale is a zero.
+ZERO = 1e-10
+# Added to the relative variances of a solution that another search starts from.
+SMALL = 1e-3
+# Share of the squared response that is left given everything else, with which so many digits of the deviance
+# are lost that it is evaluated by other moments; ROUGHLY : of the response itself, whatever its weights are.
+LOST = 1e-7
+ROUGHLY = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Estimates of a model, in the user's units.
+
+    beta : (p,); vcov : (p, p); sigma2 : residual variance; psi : (q, q) covariance of all random
+    effects relative to sigma2, block diagonal; natural : parameters of the residual structure, on their
+    natural scale.
+    """
+
+    model: Model
+    optimum: Optimum
+    beta: np.ndarray
+    vcov: np.ndarray
+    sigma2: float
+    psi: np.ndarray
+    natural: np.ndarray
+    loglik: float
+
+    @property
+    def nu(self) -> int:
+        """Divisor of sigma^2: n - p for REML, n for ML."""
+        return self.model.n - self.model.p if self.model.spec.reml else self.model.n
+
+    @cached_property
+    def cells(self) -> list[Subjects]:
+        """Moments of the units of each level at the estimate, outermost first, in the model's coordinates."""
+        phi = self.optimum.evaluation.theta[self.optimum.objective.split :]
+        objective = self.optimum.objective
+        below = self.model.moments if isinstance(objective, GridObjective) else objective.moments
+        if isinstance(below, Patterns):
+            return list(self.model.cells)
+        found = [below if isinstance(below, Subjects) else below.at(phi)]
+        while isinstance(below, NestedMoments):
+            found.append(below.cells(phi))
+            phi, below = phi[below.split :], below.below
+        return found
+
+    @cached_property
+    def boundary(self) -> tuple[str, ...]:
+        """One phrase for each estimate on the boundary of its space."""
+        phrases = []
+        rotation = self.model.coordinates.random
+        scale = np.sqrt(np.diag(rotation @ rotation.T)) if len(rotation) else np.empty(0)
+        scaled = self.psi / np.outer(scale, scale)
+        for block in self.model.blocks:
+            places = np.array(block.columns)
+            zero = np.diag(scaled)[places] < ZERO
+            for name in np.array(block.names)[zero]:
+                phrases.append(f"the variance of {name} within {block.group} is 0")
+            left = places[~zero]
+            if len(left) < 2:
+                continue
+            part = scaled[np.ix_(left, left)]
+            lengths = np.sqrt(np.diag(part))
+            correlation = part / np.outer(lengths, lengths)
+            rank = int((np.linalg.eigvalsh(correlation) > ZERO).sum())
+            names = [name for name, is_zero in zip(block.names, zero, strict=True) if not is_zero]
+            if rank == len(left):
+                continue
+            if len(left) == 2:
+                sign = "1" if correlation[0, 1] > 0 else "-1"
+                phrases.append(f"the correlation of {names[0]} and {names[1]} within {block.group} is {sign}")
+            else:
+                phrases.append(
+                    f"the covariance matrix of {', '.join(names)} within {block.group} has rank "
+                    f"{rank} of {len(left)}"
+                )
+        return (*phrases, *self.residual_boundary)
+
+    @property
+    def residual_boundary(self) -> tuple[str, ...]:
+        """Those of the parameters of the residual."""
+        structure = self.model.structure
+        return () if structure is None else tuple(structure.at_boundary(self.natural))
+
+    @cached_property
+    def certificate(self) -> Certificate:
+        """Convergence, in facts."""
+        return certify(self.optimum, self.boundary, bool(self.residual_boundary), self._names())
+
+    def _names(self) -> dict[int, tuple[str, str]]:
+        """(part of the model, phrase) of entries of theta that stand for one parameter of the user's."""
+        objective = self.optimum.objective
+        found: dict[int, tuple[str, str]] = {}
+        for number, (level, at) in enumerate(zip(objective.levels, objective.places, strict=True)):
+            blocks = [block for block in self.model.blocks if block.level == number]
+            start = at.start
+            for block, named in zip(level.blocks, blocks, strict=True):
+                for column, place in zip(block.columns, block.columns_of_lambda(), strict=False):
+                    name = self.model.effects(number)[column]
+                    phrase = f"the SD of {name} within {named.group}"
+                    found[start + place[0]] = (f"{number}.{named.columns}", phrase)
+                start += len(block.units())
+        if self.model.structure is not None:
+            for index, name in enumerate(self.model.structure.parameter_names):
+                found[objective.residual.start + index] = (f"residual.{index}", name)
+        return found
+
+
+def solve(model: Model, near: Solution | None = None) -> Solution:
+    """Estimate the model by the method of its specification.
+
+    near : a solution to start from, of the same model with perhaps fewer residual parameters (the last ones
+    missing are started at 0); by default several starts are tried. Raises FitError where no estimate exists.
+    """
+    objective = _objective(model)
+    starts = starting_points(objective, model.tries) if near is None else [_from(near, objective, model)]
+    # Means or slopes that no fixed effect explains may be far larger than their differences between units.
+    wide = not all(design.atoms <= model.fixed.atoms for _, design in model.random)
+    optimum = estimate(objective, starts, wide)
+    if _loses_digits(model, optimum):
+        optimum = _deflated(model, objective, [optimum.evaluation.theta, *starts])
+    coordinates, best = model.coordinates, optimum.evaluation.value.profile
+    theta, objective = optimum.evaluation.theta, optimum.objective
+    beta = coordinates.origin + coordinates.fixed @ best.beta
+    vcov = best.sigma2 * coordinates.fixed @ best.unscaled @ coordinates.fixed.T
+    psi = coordinates.random @ blockwise(objective.psis(theta)) @ coordinates.random.T
+    natural = np.empty(0)
+    if model.structure is not None:
+        natural = model.structure.natural(theta[objective.residual])
+    deviance = optimum.deviance - (2 * coordinates.log_det_fixed if model.spec.reml else 0)
+    if model.rows.weights is not None:
+        deviance -= float(np.log(model.rows.weights).sum())
+    return Solution(model, optimum, beta, vcov, best.sigma2, psi, natural, -deviance / 2)
+
+
+def _loses_digits(model: Model, optimum: Optimum) -> bool:
+    """Whether so little of the squared response is left, given everything else, that noise drowns it."""
+    if model.make_deflated is None or not model.covariances[0].q:
+        return False
+    left = optimum.evaluation.value.profile.lower[-1, -1] ** 2
+    if left > ROUGHLY * model.variation:
+        return False
+    objective, theta = optimum.objective, optimum.evaluation.theta
+    cells = objective.given(theta[objective.residual]).moments
+    if isinstance(cells, NestedMoments):
+        cells = cells.cells(theta[objective.split :])
+    assert isinstance(cells, Subjects | Patterns)
+    return bool(left < LOST * cells.S[-1, -1].sum())
+
+
+def _deflated(model: Model, objective: Objective, starts: Sequence[np.ndarray]) -> Optimum:
+    """The optimum by the moments of lmmcore.likelihood.deflated, as one of the objective."""
+    assert model.make_deflated is not None
+    b = None
+    for _ in range(2):
+        made = model.make_deflated(b)
+        deflated = DeflatedObjective(objective.covariance, made.moments, model.n, objective.reml, made.shift)
+        optimum = estimate(deflated, starts)
+        b = made.within + optimum.evaluation.value.profile.beta
+        psis = optimum.objective.psis(optimum.evaluation.theta)
+        theta = objective.theta(psis, optimum.evaluation.theta[objective.residual])
+        starts = [theta]
+    turned, _ = objective.repivoted(theta)
+    return replace(optimum, objective=turned, evaluation=undone(optimum.evaluation, made.within))
+
+
+def _objective(model: Model) -> Objective:
+    """The deviance in the cheapest form that the data allow."""
+    covariance, reml = model.covariances[0], model.spec.reml
+    if model.grid is not None:
+        return GridObjective(covariance, model.grid, model.n, reml, lambda: model.moments)
+    return objective_of(covariance, model.moments, model.n, reml)
+
+
+def _from(near: Solution, objective: Objective, model: Model) -> np.ndarray:
+    """theta of a nearby solution; a zero variance is started a little above zero, to be free to grow."""
+    old = near.optimum
+    psis = [psi + SMALL * np.eye(len(psi)) for psi in old.objective.psis(old.evaluation.theta)]
+    phi = old.evaluation.theta[old.objective.residual]
+    size = 0 if model.structure is None else len(model.structure.independence)
+    return objective.theta(psis, np.concatenate([phi, np.zeros(size - len(phi))]))

@@ -1,0 +1,133 @@
+"""One candidate model fitted to one clean dataset: the record of what came of it.
+
+A model that cannot be fitted is a result like any other. The record's `status` says what happened:
+`ok`; `singular`, an estimate on the boundary of its space (a variance of zero, a correlation of
+one); `not_converged`; `not_applicable`, the model does not suit the data or the data could not be
+cleaned; `error`, anything unexpected, with its traceback in the job's log. `message` is the
+sentence to show.
+"""
+
+import platform
+import traceback
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import lmmcore as lmm
+from lmmcore.errors import LmmError
+from lmmcore.runtime.versions import versions
+from lmmstudy.base.files import file_sha256, read_json, write_json
+from lmmstudy.base.log import fact
+from lmmstudy.fitting.bundle import write as write_bundle
+from lmmstudy.fitting.record import NONE, estimates
+from lmmstudy.fitting.structures import residual_of, variance_of
+
+COMPARABLE = ("ok", "singular")
+
+
+def fit_candidate(
+    dataset: str,
+    model: str,
+    parquet: str,
+    audit: str,
+    design: Mapping[str, Any],
+    code: str,
+    out: str,
+    replay: str | None = None,
+) -> None:
+    """Fit `model` to the table `parquet` by ML and REML and write the record to `out`.
+
+    `design` is the model's `fit` part of `lmmstudy.config.study.plan`; `audit` the clean.json beside the
+    table. A fit that gave no estimate leaves what repeats it in the archive `replay`. Raises MemoryError,
+    OSError and ImportError alone: what a full machine or disk prevents is no result, and the next run tries
+    again.
+    """
+    config = {key: design[key] for key in ("dataset", "model", "report")}
+    record: dict[str, Any] = {
+        "dataset": dataset,
+        "model": model,
+        "formula": design["formula"],
+        "residual_structure": design["residual_structure"],
+        "variance": design["variance"],
+        "df_method": design["report"]["df"],
+        **NONE,
+        "provenance": provenance(parquet, code, config),
+    }
+    cleaned = read_json(audit)
+    if cleaned["status"] != "ok":
+        record |= {"status": "not_applicable", "message": cleaned["message"]}
+    else:
+        try:
+            record |= _fitted(parquet, design)
+        except LmmError as error:
+            record |= {"status": "not_applicable", "message": str(error)}
+        except (MemoryError, OSError, ImportError):  # a library that finds no memory is an ImportError
+            raise
+        except Exception as error:  # a defect, or data nobody thought of: the dataset keeps its report
+            traceback.print_exc()
+            record |= {"status": "error", "message": f"{type(error).__name__}: {error}"}
+    _log(record)
+    if cleaned["status"] == "ok" and replay is not None:
+        _keep_or_remove(replay, parquet, design, record)
+    write_json(record, out)
+
+
+def _log(record: Mapping[str, Any]) -> None:
+    """The record's main facts, a line each; the loops, on which no result may depend, stand here alone."""
+    fact("engine", version=lmm.__version__, loops=versions()["loops"])
+    fact("fit", status=record["status"], formula=record["formula"], message=record["message"])
+    for method in ("ml", "reml"):
+        if record[method]:
+            fact(method.upper(), loglik=record[method]["loglik"], parameters=record[method]["npar"])
+
+
+def _keep_or_remove(replay: str, parquet: str, design: Mapping[str, Any], record: Mapping[str, Any]) -> None:
+    """The archive of a fit without an estimate, with the command for it in the log; none for a good one."""
+    if record["status"] in COMPARABLE:
+        Path(replay).unlink(missing_ok=True)
+        return
+    write_bundle(replay, parquet, design, record["message"])
+    fact("replay", command=f"lmm replay {replay}")
+
+
+def fit_table(
+    parquet: str,
+    model: Mapping[str, Any],
+    method: Literal["ML", "REML"],
+    categories: Mapping[str, list[Any]] | None,
+) -> lmm.Fit:
+    """The engine's fit of a model to a clean table. Raises `LmmError`.
+
+    model : a record, or anything else with its keys `formula`, `residual_structure` and `variance`.
+    """
+    levels = {c: [str(level) for level in levels] for c, levels in (categories or {}).items()}
+    return lmm.fit(
+        model["formula"],
+        parquet,
+        method=method,
+        residual=residual_of(model["residual_structure"]),
+        variance=variance_of(model["variance"]),
+        categories=levels or None,
+    )
+
+
+def provenance(parquet: str, code: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record was made from: data, the part of the config, code, versions."""
+    packages = ("numpy", "scipy", "polars")
+    return {
+        "data_sha256": file_sha256(parquet),
+        "config": config,
+        "code": code,
+        "versions": {
+            "python": platform.python_version(),
+            "lmmcore": lmm.__version__,
+            **{package: version(package) for package in packages},
+        },
+    }
+
+
+def _fitted(parquet: str, design: Mapping[str, Any]) -> dict[str, Any]:
+    categories = design["dataset"].get("categories")
+    ml, reml = (fit_table(parquet, design, method, categories) for method in ("ML", "REML"))
+    return estimates(ml, reml, design["report"])

@@ -1,0 +1,81 @@
+"""Where predicted means are evaluated: over time, other covariates held, or averaged where they change
+within subjects."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lmmstudy.config.formulas import columns_of
+from lmmstudy.report.refit.rows import Rows, values
+from lmmstudy.report.refit.series import Curve
+
+
+def varying(frame: Any, design: Mapping[str, Any]) -> tuple[str, ...]:
+    """Covariates of the fixed effects other than time and group that change within a subject."""
+    subject = values(frame, design["subject"])
+    subjects = len(set(subject))
+    own = {design.get(key) for key in ("subject", "time", "response", "group")}
+    names = [name for name in columns_of(design["fixed"]) if name not in own and name in frame.columns]
+    return tuple(
+        name for name in names if len(set(zip(subject, values(frame, name), strict=True))) > subjects
+    )
+
+
+def averages(used: Rows, population: np.ndarray, most: int = 60) -> tuple[Curve, ...]:
+    """Means of the rows' predictions at each time of each group, or in `most` equal intervals of time."""
+    group, curves = np.array(used.group), []
+    for name in used.groups:
+        time, value = used.time[group == name], population[group == name]
+        if np.unique(time).size > most:
+            edges = np.linspace(time.min(), time.max(), most + 1)
+            place = np.clip(np.searchsorted(edges, time, side="right") - 1, 0, most - 1)
+            time = (edges[place] + edges[place + 1]) / 2
+        at, place = np.unique(time, return_inverse=True)
+        curves.append(Curve(name, at, np.bincount(place, weights=value) / np.bincount(place)))
+    return tuple(curves)
+
+
+def grid(time: np.ndarray, points: int = 41) -> np.ndarray:
+    """Where a curve is evaluated: evenly spaced over the span of time, and at the times themselves if they
+    are few."""
+    distinct = np.unique(time)
+    if distinct.size == 1:
+        return distinct
+    return np.union1d(np.linspace(distinct[0], distinct[-1], points), distinct if distinct.size <= 60 else [])
+
+
+def reference(frame: Any, design: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[tuple[str, str], ...]]:
+    """Where the covariates other than subject, time, response and group are held: numbers at their mean,
+    categories at their most frequent level (the first of equals)."""
+    fixed = {design.get(key) for key in ("subject", "time", "response", "group")}
+    base: dict[str, Any] = {}
+    for name in frame.columns:
+        if name in fixed:
+            continue
+        column = [v for v in values(frame, name) if v is not None]
+        if column and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in column):
+            base[name] = float(np.mean(column))
+        elif column:
+            common = Counter(column)
+            base[name] = min(common, key=lambda v: (-common[v], str(v)))
+    named = tuple((name, f"{v:.4g}" if isinstance(v, float) else str(v)) for name, v in base.items())
+    in_model = columns_of(design["fixed"])
+    return base, tuple((name, value) for name, value in named if name in in_model)
+
+
+def new_rows(
+    frame: Any, base: Mapping[str, Any], design: Mapping[str, Any], group: str, times: np.ndarray
+) -> Any:
+    """A frame like `frame` with one row a time; group and subject are those of a row of the group."""
+    import polars as pl
+
+    m = len(times)
+    data: dict[str, Any] = {name: [value] * m for name, value in base.items()}
+    if design.get("time"):
+        data[design["time"]] = times
+    data[design["subject"]] = [values(frame, design["subject"])[0]] * m
+    if design.get("group"):
+        data[design["group"]] = [next(v for v in values(frame, design["group"]) if str(v) == group)] * m
+    return pl.DataFrame(data)

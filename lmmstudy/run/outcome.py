@@ -1,0 +1,37 @@
+"""The last lines of a run: where the reports are, and which datasets have no result and why."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from lmmstudy.base.files import read_json
+
+RESULTS, REPORTS = Path("results"), Path("reports")
+
+
+def failures(datasets: Iterable[str], results: str | Path = RESULTS) -> list[str]:
+    """One sentence for each dataset that ended without a selected model, among those that got so far."""
+    paths = [Path(results) / dataset / "selection.json" for dataset in datasets]
+    selections = [read_json(path) for path in paths if path.exists()]
+    return [s["message"] for s in selections if s["status"] != "ok"]
+
+
+def unfinished_index(datasets: Sequence[str], compare: bool) -> None:
+    """Write the index after a run in which jobs failed, so that it does not go on telling of reports that
+    are not there. compare : whether the study has a page of datasets side by side."""
+    from lmmstudy.report.index import write_index
+
+    index = REPORTS / "index.html"
+    if not REPORTS.is_dir():
+        return
+    pages = [REPORTS / f"{dataset}.html" for dataset in datasets]
+    side_by_side = compare and (REPORTS / "compare.html").exists()
+    write_index(datasets, [RESULTS / dataset for dataset in datasets], pages, index, side_by_side)
+
+
+def announce(datasets: Iterable[str]) -> None:
+    """Print the failures and the place of the reports to the terminal."""
+    for sentence in failures(datasets):
+        print(sentence, file=sys.stderr)
+    if (REPORTS / "index.html").exists():
+        print(f"The reports start at {REPORTS / 'index.html'}", file=sys.stderr)
