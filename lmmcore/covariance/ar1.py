@@ -94,7 +94,7 @@ class BoundAR1:
         return new.times[:, None]
 
     def combination(self, z: np.ndarray) -> Combination:
-        """Coefficients of F, C_d, K_d + K_d', P_d (lmmcore.system.moments.serial) as functions of z : (1,)."""
+        """Coefficients of F, C_d, K_d + K_d', P_d (moments.serial) as functions of z : (1,)."""
         unit = np.tanh(np.clip(z[0], -LARGEST_Z, LARGEST_Z))
         counts = self.gaps.counts
         phi, by_unit, by_unit2 = power(unit, self.gaps.sizes / self.step)

@@ -3,7 +3,7 @@
 Names are those of confint(): fixed effects by term, then in broom.mixed's terms sd__ and cor__ of the random
 effects, the parameters of the residual structure, sd__Observation. Where every random effect is an intercept
 and the residual variance is the same in all rows, there is also each group's intraclass correlation `icc`,
-that of two rows of the same unit (and so of the units around it), as in lmmcore.inference.covariance.explained.
+that of two rows of the same unit (and so of the units around it), as in covariance.explained.
 """
 
 from __future__ import annotations

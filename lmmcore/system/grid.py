@@ -1,7 +1,7 @@
 """The deviance on a visit grid: its cost depends on the patterns of visits, not on the number of subjects.
 
 Where the rows of Z and the residual covariance depend on the visit alone, V_i is a part of one matrix of all
-J visits, V = Z Psi Z' + R. With the sums C_P of each pattern P of visits (lmmcore.system.moments.grid), count_P its
+J visits, V = Z Psi Z' + R. With the sums C_P of each pattern P of visits (moments.grid), count_P its
 subjects, G_P = V_P^-1 (0 elsewhere), W a weight, K_P = <W, C_P> and Q_P = G_P K_P G_P:
 
     G       = sum_P <G_P, C_P>                    log|V| = sum_P count_P log|V_P|

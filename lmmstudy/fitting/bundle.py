@@ -27,7 +27,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def write(path: str | Path, parquet: str, design: Mapping[str, Any], message: str) -> None:
-    """Write the archive `path` of the fit of `design` (see `lmmstudy.config.study.plan`) to the table `parquet`."""
+    """Write the archive `path` of the fit of `design` (see `config.study.plan`) to the table `parquet`."""
     rows = io.BytesIO()
     table = pl.read_parquet(parquet)
     table.select([name for name in table.columns if name in _columns(design)]).write_parquet(rows)

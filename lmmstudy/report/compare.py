@@ -22,7 +22,7 @@ Json = Mapping[str, Any]
 
 
 def write_compare(sets: Sequence[Json], results: Mapping[str, str], conf_level: float, out: str) -> None:
-    """Write the page to `out`; `sets` is what `lmmstudy.config.comparable.shared` gives, `results` the folder of
+    """Write the page to `out`; `sets` is what `comparable.shared` gives, `results` the folder of
     each dataset."""
     sections = [section(k, one, results, conf_level) for k, one in enumerate(sets)]
     links = {name: f"{quote(name)}.html" for one in sets for name in one["datasets"]}

@@ -28,7 +28,7 @@ def confint(
 
     method="wald" : estimate -/+ t times its standard error for fixed effects, df as in tidy(); for
     covariance parameters normal quantiles on the scale of components(). method="profile" : where the profile
-    of the ML deviance crosses the cut-off (lmmcore.inference.covariance.profiles); the estimates are those of the fit,
+    of the ML deviance crosses the cut-off (.profiles); the estimates are those of the fit,
     and an interval that reaches the end of a parameter's space ends exactly there. note : a sentence where a
     limit is missing or such an end, else "". Raises ValueError for another method or level.
     """

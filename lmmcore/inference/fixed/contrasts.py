@@ -37,7 +37,7 @@ def contrast(
     hypothesis, estimate, std_error, statistic, df, p_value, conf_low, conf_high; several, as a list of
     mappings or (k, p), give their joint F test with columns hypothesis, statistic, num_df, den_df, p_value.
     The joint test's Satterthwaite df are those of orthonormal rows in the coordinates of the terms, however
-    the hypothesis is written (lmmcore.inference.fixed.wald.orthonormal_rows). A mapping may name terms that were
+    the hypothesis is written (wald.orthonormal_rows). A mapping may name terms that were
     left out as well, where columns of the design depend on each other.
 
     Raises ArgumentError for unknown terms, a wrong shape or an empty hypothesis, FitError for a hypothesis

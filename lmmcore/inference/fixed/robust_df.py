@@ -1,6 +1,6 @@
 """Degrees of freedom of cluster-robust tests, with V as the working covariance.
 
-For k contrasts L, K = M L' and T_i as in lmmcore.inference.fixed.sandwich, the robust covariance of L beta^ is
+For k contrasts L, K = M L' and T_i as in sandwich, the robust covariance of L beta^ is
 sum_i w_i w_i' with w_i = K'T_i'e_i, whose covariances are
 
     P_ij = delta_ij K'T_i'V_i T_i K - h_i'h_j,    h_i = M^1/2 X_i'T_i K

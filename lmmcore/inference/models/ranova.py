@@ -22,10 +22,10 @@ def ranova(fit: Fit) -> Any:
     """Frame of likelihood ratio tests of the random effects, by the method (REML or ML) of the fit.
 
     term : what is left out, "<none>" in the first row, "x in (1 + x | g)" where a term becomes smaller, the
-    term itself where it goes as a whole (lmmcore.inference.models.reduced). npar, loglik, aic : of the model without
+    term itself where it goes as a whole (reduced). npar, loglik, aic : of the model without
     it. statistic : twice the log-likelihood it costs; df : the parameters it has. p_value : by the chi-bar-
     square distribution of a null hypothesis on the boundary, written out in distribution
-    (lmmcore.inference.models.compare.null_distribution; approximate where the smaller model is itself singular);
+    (compare.null_distribution; approximate where the smaller model is itself singular);
     p_value_naive : by chi-square with df degrees of freedom, lmerTest's.
     Raises FitError for a model without random effects.
     """

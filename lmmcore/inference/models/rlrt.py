@@ -1,7 +1,7 @@
 """Finite-sample test that one variance is zero, by simulating its exact null distribution.
 
 Exact where the model has no other covariance parameter than the one tested and sigma^2: Crainiceanu &
-Ruppert (2004), through lmmcore.inference.models.spectral. The observed statistic is always twice the difference of
+Ruppert (2004), through spectral. The observed statistic is always twice the difference of
 the log-likelihoods of the fit and of the model without the random effect. Otherwise, for REML:
 
 - other random effects: the null distribution is that of the model with the tested random effect alone, as if

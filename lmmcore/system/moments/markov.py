@@ -5,7 +5,7 @@ a subject), p_j the row before and v_j = u_j - f_j p_j what is new in the row,
 
     M = sum_j a_j v_j' v_j,    a = 1 / (1 - f^2),    log|R| = sum_j log(1 - f_j^2)
 
-An evaluation touches the rows; where gaps repeat, lmmcore.system.moments.serial and lmmcore.system.moments.grid do not.
+An evaluation touches the rows; where gaps repeat, moments.serial and moments.grid do not.
 """
 
 from __future__ import annotations

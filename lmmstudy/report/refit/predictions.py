@@ -22,7 +22,7 @@ PANELS = 24
 @dataclass(frozen=True)
 class Band:
     """The prediction for a new subject of a group. x, mean : (m,); limits : (low, high) of each interval of
-    lmmcore.prediction.predict.INTERVALS; weak : (m,) whether a limit rests on the fewest degrees of freedom."""
+    INTERVALS; weak : (m,) whether a limit rests on the fewest degrees of freedom."""
 
     group: str
     x: np.ndarray

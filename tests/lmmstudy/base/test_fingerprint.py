@@ -87,18 +87,18 @@ def reached(script: str) -> set[str]:
 
 def test_the_layers_of_this_project():
     clean, fit, select = reached("clean"), reached("fit"), reached("select")
-    assert "lmmstudy/clean_rows.py" in clean and "workflow/scripts/binding.py" in clean
+    assert "lmmstudy/clean/rows.py" in clean and "workflow/scripts/binding.py" in clean
     assert not any(name.startswith("lmmcore/") for name in clean)
-    assert {"lmmcore/likelihood/objective.py", "lmmstudy/fitting.py"} <= fit
+    assert {"lmmcore/likelihood/objective.py", "lmmstudy/fitting/candidate.py"} <= fit
     assert fit < select | {"workflow/scripts/fit.py"}
-    assert not any(name.startswith(("lmmstudy/report/", "lmmstudy/clean")) for name in fit)
-    assert "lmmstudy/clean.py" not in reached("report")
+    assert not any(name.startswith(("lmmstudy/report/", "lmmstudy/clean/")) for name in fit)
+    assert "lmmstudy/clean/clean.py" not in reached("report")
 
 
 def test_every_import_inside_the_project_is_followed():
     """Python's own import system agrees with the graph read from the text."""
     code = """
-import sys, lmmstudy.fitting
+import sys, lmmstudy.fitting.candidate
 print(*[m.__file__ for n, m in sys.modules.items() if n.startswith(("lmmcore", "lmmstudy"))], sep="\\n")
 """
     python = [sys.executable, "-c", code]

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from test_clean import clean, run
 
 from lmmstudy.clean import raw_bytes as clean_bytes
 from lmmstudy.clean.clean import problems_of_raw
 from lmmstudy.config.study import load, plan
+from tests.support.cleaning import clean, run
 
 TWO = [(1, 0.0, 1.5), (1, 1.0, 2.0)]
 PLAIN = "id,t,y\n1,0,1.5\n1,1,2\n"

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_clean import clean
+
+from tests.support.cleaning import clean
 
 HEAD = "id,t,y\n1,0,1\n"
 

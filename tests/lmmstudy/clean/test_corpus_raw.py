@@ -12,10 +12,10 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_clean import clean
 from test_clean_refused import HEAD, parquet, refused
 
 from lmmstudy.clean.read import Unusable, text_table
+from tests.support.cleaning import clean
 
 TWO = "1,0,1\n1,1,2\n"
 PLAIN = f"id,t,y\n{TWO}"

@@ -1,5 +1,5 @@
 """`lmm init` on a corpus of tables: excerpts of published data sets and simulated ones, in the forms of many
-programs. tests/lmmstudy/config/drafts/SOURCES.md says where they are from; expected.yaml holds the right drafts."""
+programs. drafts/SOURCES.md says where they are from; expected.yaml holds the right drafts."""
 
 import re
 from pathlib import Path

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_clean import clean
 from test_report_page import Page, tables
 
 from lmmstudy.base.files import read_json
@@ -17,8 +16,9 @@ from lmmstudy.config.study import ConfigError, load, plan
 from lmmstudy.fitting.candidate import fit_candidate
 from lmmstudy.fitting.selection import select_model
 from lmmstudy.report.page import write_dataset
+from tests.support.cleaning import clean
 
-FILES = Path(__file__).parent / "drafts" / "files"
+FILES = Path(__file__).parents[1] / "config/drafts/files"
 TWICE = "id,t,side,y\n1,0,L,5\n1,0,R,5\n1,0,R,4\n1,1,L,7\n2,0,L,4\n"
 REPLICATES = "id,y,x\n2,5,1\n1,7,0\n1,5,0\n1,5,0\n2,,1\n"
 

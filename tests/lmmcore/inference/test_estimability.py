@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 import lmmcore as lmm
+from lmmcore.data.table import read
 
 A, B = ["A1", "A2", "A3"], ["B1", "B2", "B3"]
 CROSSED = pl.DataFrame({"a": A}).join(pl.DataFrame({"b": B}), how="cross")
@@ -78,7 +79,7 @@ def test_by_definition(formula, empty):
         for rows in (new, apart):
             moved = rows.with_columns(x=scale * pl.col("x") + shift, z=scale * pl.col("z") + 2 * shift)
             predicted = fit.predict(moved, interval="mean")
-            table = lmm.data.read(rows, model.fixed.variables, (), levels)
+            table = read(rows, model.fixed.variables, (), levels)
             expected = in_row_space(X, np.column_stack(plain.fixed.columns(table)))
             for column in ("prediction", "std_error", "conf_low"):
                 assert np.isfinite(predicted[column].to_numpy()).tolist() == expected.tolist()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 TESTS = ("test_border", "test_kernel", "test_kernel_columns", "test_kernel_neighbours")
 FITS = "tests/lmmcore/kernel/test_kernel.py::test_without_a_compiler"  # much Python, and no more of the loops
 WATCH = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")

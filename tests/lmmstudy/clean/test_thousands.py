@@ -2,9 +2,9 @@
 
 import pytest
 import yaml
-from test_clean import clean
 
 from lmmstudy.config.draft import draft
+from tests.support.cleaning import clean
 
 STEPS = ["950", "1,010", "1,060", "980", "1,120", "1,190"]
 POINTS = [value.replace(",", ".") for value in STEPS]

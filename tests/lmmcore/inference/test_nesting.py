@@ -9,7 +9,7 @@ import pytest
 import lmmcore as lmm
 from lmmcore.inference.models.nesting import step
 
-DATA = Path(__file__).resolve().parents[1] / "reference" / "data"
+DATA = Path(__file__).resolve().parents[2] / "reference" / "data"
 
 
 def visits(seed=1, subjects=40, rho=0.6):
