@@ -8,13 +8,13 @@ from functools import cached_property
 
 import numpy as np
 
-from lmmcore.likelihood.deflated import DeflatedObjective, undone
 from lmmcore.likelihood.objective import Objective
 from lmmcore.model.specification import Model
 from lmmcore.optimise.certificate import Certificate, certify
 from lmmcore.optimise.newton import Optimum
 from lmmcore.optimise.search import estimate, starting_points
 from lmmcore.system.chunks import objective_of
+from lmmcore.system.deflated import DeflatedObjective, undone
 from lmmcore.system.grid import GridObjective
 from lmmcore.system.moments.patterns import Patterns
 from lmmcore.system.moments.subjects import Subjects, blockwise
@@ -172,7 +172,7 @@ def _loses_digits(model: Model, optimum: Optimum) -> bool:
 
 
 def _deflated(model: Model, objective: Objective, starts: Sequence[np.ndarray]) -> Optimum:
-    """The optimum by the moments of lmmcore.likelihood.deflated, as one of the objective."""
+    """The optimum by the moments of lmmcore.system.deflated, as one of the objective."""
     assert model.make_deflated is not None
     b = None
     for _ in range(2):

@@ -11,12 +11,12 @@ import numpy as np
 
 from lmmcore.covariance.random import Block, RandomCovariance
 from lmmcore.covariance.residual import ResidualMoments, WrittenOut
-from lmmcore.likelihood.deflated import Deflated, within_units
 from lmmcore.likelihood.objective import Moments, Objective
 from lmmcore.model.coordinates import Centred, Coordinates, centre, rotations
 from lmmcore.model.identified import check_told_apart
 from lmmcore.model.specification import Model, RandomBlock, Rows
 from lmmcore.system.chunks import objective_of
+from lmmcore.system.deflated import Deflated, within_units
 from lmmcore.system.grid import GridObjective
 from lmmcore.system.moments.dense import dense_moments
 from lmmcore.system.moments.gram import gram

@@ -16,9 +16,9 @@ from lmmcore.covariance.visits import Visits
 from lmmcore.data.table import Factor, Table
 from lmmcore.formula.design import Design
 from lmmcore.formula.parse import Formula, RandomTerm
-from lmmcore.likelihood.deflated import Deflated
 from lmmcore.model.coordinates import Coordinates
 from lmmcore.model.grouping import Group
+from lmmcore.system.deflated import Deflated
 from lmmcore.system.moments.grid import Grid
 from lmmcore.system.moments.patterns import Patterns
 from lmmcore.system.moments.subjects import SortedRows, Subjects
@@ -95,7 +95,7 @@ class Model:
     structure of Psi of each level; structure : the residual structure, bound; tries : values of its
     parameters to start from; grid : the data summed by pattern of visits, where there is a residual structure
     and a grid; make_cells, make_moments : see cells and moments; make_deflated : gives the moments of
-    lmmcore.likelihood.deflated, None where the rows are not at hand; variation : sum of squares of the
+    lmmcore.system.deflated, None where the rows are not at hand; variation : sum of squares of the
     response less its least-squares fit.
     """
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.likelihood.objective import lambda_columns
-from lmmcore.likelihood.step import newton_step
 from lmmcore.optimise.newton import Optimum
+from lmmcore.optimise.step import newton_step
 
 GAIN = 1e-6  # log-likelihood still to gain that counts as converged
 CONE = 1e-4  # most negative curvature by Psi, in deviance, that counts as none

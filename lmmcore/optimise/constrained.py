@@ -15,9 +15,9 @@ import numpy as np
 
 from lmmcore.inference.covariance.scales import Parameter
 from lmmcore.likelihood.objective import Objective
-from lmmcore.likelihood.step import newton_step
 from lmmcore.likelihood.unprofiled import Point, derivatives, point_at
 from lmmcore.optimise.newton import NOISE
+from lmmcore.optimise.step import newton_step
 
 TOLERANCE = 1e-14  # of the decrement, in units of deviance
 # Below this a decrement that falls slowly is the way to a minimum at infinity, e.g. of a correlation of 1.

@@ -1,6 +1,6 @@
 """Newton's method with the exact Hessian, made safe at saddles and at the boundary.
 
-The step (lmmcore.likelihood.step) is shortened by quadratic interpolation, on its own way, until the deviance
+The step (lmmcore.optimise.step) is shortened by quadratic interpolation, on its own way, until the deviance
 falls.  The iteration stops on the Newton decrement g'|H|^-1 g / 2, the fall still to be had, never on the
 relative change of the deviance: at a million rows a relative change of 1e-9 is half a unit of log-likelihood
 squared.
@@ -15,7 +15,7 @@ import numpy as np
 
 from lmmcore.likelihood.evaluation import Evaluation
 from lmmcore.likelihood.objective import Objective, lambda_columns
-from lmmcore.likelihood.step import TOLERANCE, Step, step_from
+from lmmcore.optimise.step import TOLERANCE, Step, step_from
 
 MAX_EVALUATIONS = 200
 MAX_SHORTENINGS = 39

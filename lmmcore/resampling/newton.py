@@ -15,10 +15,10 @@ import numpy as np
 from lmmcore.covariance.random import RandomCovariance
 from lmmcore.errors import FitError
 from lmmcore.likelihood.objective import Objective
-from lmmcore.likelihood.step import EIGENVALUE_FLOOR, newton_step
 from lmmcore.optimise.certificate import GAIN
 from lmmcore.optimise.newton import NOISE
 from lmmcore.optimise.search import NEGLIGIBLE, SAME_DEVIANCE, estimate
+from lmmcore.optimise.step import EIGENVALUE_FLOOR, newton_step
 from lmmcore.resampling.cells import Cells
 from lmmcore.resampling.layers import Layers
 from lmmcore.resampling.objective import Evaluations, evaluate
