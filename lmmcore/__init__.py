@@ -10,7 +10,7 @@ from lmmcore.covariance.random_walk import RandomWalk
 from lmmcore.covariance.toeplitz import Toeplitz
 from lmmcore.covariance.unstructured import Unstructured
 from lmmcore.covariance.variance import ByGroup, Power
-from lmmcore.errors import DataError, FitError, FormulaError, LmmError
+from lmmcore.errors import ArgumentError, DataError, FitError, FormulaError, LmmError
 from lmmcore.fitting import fit
 from lmmcore.inference.fixed.gls import Gls, gls
 from lmmcore.per_subject.each import EachFit, TwoStage, fit_each
@@ -40,6 +40,7 @@ LATER = {
 
 __all__ = [
     "AR1",
+    "ArgumentError",
     "ByGroup",
     "CAR1",
     "Comparison",

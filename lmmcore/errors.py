@@ -21,4 +21,4 @@ class FitError(LmmError):
 
 
 class ArgumentError(LmmError, ValueError):
-    """An argument is none of the values that are allowed."""
+    """An argument is none of the values that are allowed. A ValueError, as Python code expects it, too."""

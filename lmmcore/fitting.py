@@ -19,6 +19,7 @@ from lmmcore.formula.parse import parse
 from lmmcore.model.build import build
 from lmmcore.model.specification import Specification
 from lmmcore.result import Fit
+from lmmcore.runtime import arguments
 from lmmcore.runtime.allocator import keep_freed_memory
 from lmmcore.streaming.choice import streams
 
@@ -57,8 +58,14 @@ def fit(
         >>> lmm.fit("Reaction ~ Days + (Days | Subject)", frame)      # doctest: +SKIP
     """
     keep_freed_memory()
-    if method not in ("REML", "ML"):
-        raise FitError(f"method is {method!r}, but must be 'REML' or 'ML'.")
+    arguments.one_of(method, "method", ("REML", "ML"))
+    arguments.structure(residual, "residual", "lmm.AR1('time')")
+    arguments.structure(variance, "variance", "lmm.ByGroup('arm')")
+    weights, offset = (
+        of if of is None else arguments.name(of, what)
+        for of, what in ((weights, "weights"), (offset, "offset"))
+    )
+    levels = arguments.levels(categories)
     parsed = parse(formula)
     grouping = {column for term in parsed.random for column in term.group}
     variables = set(parsed.variables)
@@ -69,11 +76,10 @@ def fit(
     variables |= {name for name in (weights, offset) if name is not None}
     if variance is not None and variance.column is not None:
         variables.add(variance.column)
-    levels = {name: list(values) for name, values in categories.items()} if categories else None
     spec = Specification(parsed, method, residual, variance, weights, offset, levels)
     if streams(spec, data):
         return fit_streamed(spec, data)
-    return fit_table(spec, read(data, sorted(variables), sorted(grouping), categories))
+    return fit_table(spec, read(data, sorted(variables), sorted(grouping), levels))
 
 
 def fit_streamed(spec: Specification, path: str | Path) -> Fit:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from lmmcore.errors import FitError
+from lmmcore.errors import ArgumentError, FitError
 from lmmcore.estimate.criteria import Convention, Information, information
 from lmmcore.estimate.effects import Blups, blups
 from lmmcore.estimate.solution import Solution
@@ -20,6 +20,7 @@ from lmmcore.inference.fixed.wald import DfMethod
 from lmmcore.optimise.certificate import Certificate
 from lmmcore.output import frames, summary
 from lmmcore.prediction.predict import predict
+from lmmcore.runtime import arguments
 
 if TYPE_CHECKING:  # what is seldom needed is imported by the method that needs it
     from lmmcore.diagnostics import Diagnostics
@@ -274,7 +275,7 @@ class Fit:
         """Frame: effect, group, term, estimate, conf_low, conf_high, method, note ("" or a sentence), for
         fixed effects and covariance parameters alike. df : of Wald limits of the fixed effects; n, seed : of
         the bootstrap, whose other intervals `bootstrap(n, seed).confint(type=...)` gives."""
-        if method == "bootstrap":
+        if isinstance(method, str) and method == "bootstrap":
             return self.bootstrap(n, seed).confint(conf_level=conf_level)
         from lmmcore.inference.covariance.confint import confint
 
@@ -294,9 +295,8 @@ class Fit:
         from lmmcore.resampling import bootstrap
         from lmmcore.runtime.progress import Progress
 
-        return bootstrap(
-            self.solution, n, seed=seed, kind=kind, progress=progress or Progress(f"{kind} bootstrap")
-        )
+        told = Progress(f"{kind} bootstrap") if progress is None else progress
+        return bootstrap(self.solution, n, seed=seed, kind=kind, progress=told)
 
     def simulate(self, n: int = 1, seed: int = 1) -> np.ndarray:
         """Responses drawn from the fitted model : (rows, n), in the order of the rows used."""
@@ -361,6 +361,13 @@ class Fit:
         installed (the study around the engine brings it: package lmmstudy)."""
         from importlib.metadata import entry_points
 
+        path = arguments.path(path, "path")
+        if title is not None:
+            arguments.name(title, "title")
+        if path.is_dir() or not path.parent.is_dir():
+            raise ArgumentError(
+                f"The report cannot be written to {str(path)!r}: give a file in a folder that exists."
+            )
         found = tuple(entry_points(group="lmmcore.report"))
         if not found:
             raise FitError(

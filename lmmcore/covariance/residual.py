@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from lmmcore.errors import FormulaError
+from lmmcore.runtime.arguments import short
 from lmmcore.system.moments.dense import Matrices
 from lmmcore.system.moments.subjects import SortedRows, Subjects, Weights
 
@@ -158,7 +159,7 @@ def subject_columns(residual: Residual | None) -> tuple[str, ...]:
     columns = (subject,) if isinstance(subject, str) else subject
     if not isinstance(columns, Sequence) or not columns or not all(isinstance(c, str) for c in columns):
         raise FormulaError(
-            f"The subject of {type(residual).__name__} is {subject!r}, but must be a column, subject='id', "
-            "or a list of columns whose combinations are the subjects, subject=['site', 'id']."
+            f"The subject of {type(residual).__name__} is {short(subject)}, but must be a column, "
+            "subject='id', or a list of columns whose combinations are the subjects, subject=['site', 'id']."
         )
     return tuple(dict.fromkeys(columns))

@@ -15,6 +15,7 @@ from lmmcore.diagnostics.spread import VarianceOverTime, VisitMoments, variance_
 from lmmcore.diagnostics.times import Time
 from lmmcore.estimate.effects import blups
 from lmmcore.estimate.solution import Solution
+from lmmcore.runtime import arguments
 
 __all__ = ["Diagnostics"]
 
@@ -35,25 +36,28 @@ class Diagnostics:
     ) -> tuple[Quantiles, ...]:
         """Normal quantiles of the normalised residuals, or of each random effect, with a simultaneous band;
         each has .qq, .detrended, .pp, .outside, .sentence."""
+        arguments.one_of(of, "of", ("residuals", "random"))
+        arguments.share(conf_level, "conf_level")
         if of == "random":
             return effect_quantiles(self.solution, blups(self.solution), conf_level)
-        if of != "residuals":
-            raise ValueError(f"of is {of!r}, but must be 'residuals' or 'random'.")
         found = residual_quantiles(self.solution, conf_level)
         return () if found is None else (found,)
 
     def acf(self, time: Time = None, conf_level: float = 0.95) -> Autocorrelation:
         """Autocorrelation of normalised residuals within subjects, with simultaneous limits."""
+        arguments.share(conf_level, "conf_level")
         return residual_autocorrelation(self.solution, time, conf_level)
 
     def semivariogram(
         self, time: Time = None, residual: ResidualKind = "raw", conf_level: float = 0.95
     ) -> Semivariogram:
         """Semivariogram of the rows and implied by the model, with simultaneous limits."""
+        arguments.share(conf_level, "conf_level")
         return semivariogram(self.solution, time, residual, conf_level)
 
     def variance_over_time(self, time: Time = None, conf_level: float = 0.95) -> VarianceOverTime:
         """Marginal variances of the rows beside the model's."""
+        arguments.share(conf_level, "conf_level")
         return variance_over_time(self.solution, time, conf_level)
 
     def visits(self, time: Time = None) -> VisitMoments:

@@ -13,6 +13,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from lmmcore.runtime.arguments import share
+
 # Ranks are thinned beyond ALL values: TAIL at either end, then each a share WIDER further in.
 ALL, TAIL, WIDER = 1000, 100, 1.02
 # Simulated samples behind eta: the level of the band is met to 0.4%.
@@ -49,8 +51,7 @@ def middle(n: int, rank: np.ndarray) -> np.ndarray:
 def local_level(n: int, conf_level: float) -> float:
     """eta : the level of each rank at which a share conf_level of normal samples, scaled to mean 0 and SD 1,
     lies within the band throughout; by simulation with a fixed seed."""
-    if not 0 < conf_level < 1:
-        raise ValueError(f"conf_level is {conf_level!r}, but must lie between 0 and 1.")
+    share(conf_level, "conf_level")
     rank = ranks(n)
     samples = _standardised(n, rank)
     # Scaled values vary less than the band of their rank says: eta may exceed 1 - conf_level.

@@ -19,6 +19,7 @@ from lmmcore.diagnostics.units import marginal_residuals
 from lmmcore.errors import DataError
 from lmmcore.estimate.residuals import normalized_residuals
 from lmmcore.estimate.solution import Solution
+from lmmcore.runtime.arguments import names
 
 # A group of fewer values has no spread about its median to speak of.
 FEW = 3
@@ -94,6 +95,7 @@ def homogeneity(solution: Solution, by: Sequence[str] | None = None) -> Any:
         fixed = {name for name in model.spec.formula.variables}
         by = [name for name in model.table.columns if name in fixed and name not in model.table.groups]
         by = [name for name in by if isinstance(columns[name], Factor)]
+    by = names(by, "by")
     population = model.rows.y + model.rows.offset - left
     found = {"fitted values": ("Breusch-Pagan (Koenker)", breusch_pagan(values, population))}
     for name in by:

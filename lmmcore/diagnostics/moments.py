@@ -20,6 +20,7 @@ import numpy as np
 from lmmcore.diagnostics.units import batches, inner_columns
 from lmmcore.estimate.residuals import marginal_covariance
 from lmmcore.estimate.solution import Solution
+from lmmcore.runtime.arguments import share
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +67,7 @@ def chi_square_limits(df: np.ndarray, conf_level: float) -> tuple[np.ndarray, np
     """Two-sided quantiles of chi-square / df."""
     from scipy.special import gammaincinv
 
-    if not 0 < conf_level < 1:
-        raise ValueError(f"conf_level is {conf_level!r}, but must lie between 0 and 1.")
+    share(conf_level, "conf_level")
     low, high = (gammaincinv(df / 2, (1 + side * conf_level) / 2) * 2 / df for side in (-1, 1))
     return low, high
 

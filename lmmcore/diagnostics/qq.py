@@ -93,7 +93,7 @@ class Quantiles:
 def quantiles(values: np.ndarray, name: str, conf_level: float = 0.95) -> Quantiles | None:
     """Sorted values : (n,) with their band; None for fewer than 3, or if all are equal.
 
-    Raises ValueError unless 0 < conf_level < 1.
+    Raises ArgumentError unless 0 < conf_level < 1.
     """
     n = len(values)
     if n < 3 or np.ptp(values) <= 1e-12 * np.max(np.abs(values)):

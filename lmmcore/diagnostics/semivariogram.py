@@ -18,6 +18,7 @@ from lmmcore.diagnostics.moments import UnitMoments, chi_square_limits, interval
 from lmmcore.diagnostics.times import Time, sorted_times, subjects
 from lmmcore.errors import DataError
 from lmmcore.estimate.solution import Solution
+from lmmcore.runtime.arguments import one_of
 
 ResidualKind = Literal["raw", "normalized"]
 # Distances are classes of their own up to MOST of them, else CLASSES of equal counts.
@@ -62,8 +63,7 @@ def semivariogram(
     the model says; they are widened for the number of classes (Sidak 1967). Raises DataError if fewer than
     FEW_PAIRS pairs of rows are of one subject.
     """
-    if residual not in ("raw", "normalized"):
-        raise ValueError(f"residual is {residual!r}, but must be 'raw' or 'normalized'.")
+    one_of(residual, "residual", ("raw", "normalized"))
     times, subject = sorted_times(solution, time), subjects(solution)
     edges = _edges(times, subject, solution.model.rows.units[-1].starts)
     b, p = len(edges) + 1, solution.model.p

@@ -7,6 +7,7 @@ import numpy as np
 from lmmcore.data.table import Factor
 from lmmcore.errors import DataError
 from lmmcore.estimate.solution import Solution
+from lmmcore.runtime import arguments
 
 Time = str | np.ndarray | None
 
@@ -42,7 +43,7 @@ def sorted_times(solution: Solution, time: Time) -> np.ndarray:
         if isinstance(column, Factor):
             raise DataError(f"The time {time!r} must be a number, but it is a category.")
         time = column
-    values = np.asarray(time, dtype=float)
+    values = arguments.numbers(time, "The times")
     if values.shape != (model.n,) or not np.isfinite(values).all():
         raise DataError(
             f"There must be a finite time for each of the {model.n} rows used, but the times have the shape "

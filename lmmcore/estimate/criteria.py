@@ -13,6 +13,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from lmmcore.runtime.arguments import one_of
+
 Convention = Literal["lme4", "nlme", "sas"]
 
 
@@ -34,10 +36,9 @@ def information(
 ) -> Information:
     """AIC, AICc and BIC; covariance : number of covariance parameters, sigma included.
 
-    Raises ValueError for an unknown convention.
+    Raises ArgumentError for an unknown convention.
     """
-    if convention not in ("lme4", "nlme", "sas"):
-        raise ValueError(f"convention is {convention!r}, but must be 'lme4', 'nlme' or 'sas'.")
+    one_of(convention, "convention", ("lme4", "nlme", "sas"))
     npar = covariance if convention == "sas" and reml else p + covariance
     n_bic = n_aicc = rows
     if convention == "nlme":

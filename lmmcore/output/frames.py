@@ -12,6 +12,7 @@ from lmmcore.estimate.effects import Blups
 from lmmcore.estimate.residuals import fitted_values, normalized_residuals, residual_scale
 from lmmcore.estimate.solution import Solution
 from lmmcore.inference.fixed.wald import DfMethod, Estimates, linear_estimates
+from lmmcore.runtime import arguments
 
 if TYPE_CHECKING:
     from lmmcore.result import Fit
@@ -35,8 +36,7 @@ def coefficients(terms: Sequence[str], found: Estimates, conf_level: float) -> d
 
 def tidy(solution: Solution, effects: str, df: DfMethod, conf_level: float) -> Any:
     """One row a fixed effect."""
-    if effects != "fixed":
-        raise ValueError(f"effects is {effects!r}, but must be 'fixed'; varcorr() and ranef() give the rest.")
+    arguments.one_of(effects, "effects", ("fixed",))
     p = len(solution.beta)
     found = linear_estimates(solution, np.eye(p), df)
     columns = {"effect": ["fixed"] * p, "group": [None] * p}

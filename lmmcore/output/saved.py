@@ -28,6 +28,7 @@ from lmmcore.fitting import fit_table
 from lmmcore.formula.parse import parse
 from lmmcore.model.specification import Specification
 from lmmcore.result import Fit
+from lmmcore.runtime import arguments
 
 KEY = b"lmmcore"
 FORMAT = 1
@@ -54,7 +55,7 @@ def save(fit: Fit, path: str | Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    model = fit.solution.model
+    model, path = fit.solution.model, arguments.path(path, "path")
     spec, table = model.spec, model.table
     arrays: dict[str, np.ndarray] = {}
     levels: dict[str, dict[str, list[str]]] = {"columns": {}, "groups": {}}
@@ -84,7 +85,10 @@ def save(fit: Fit, path: str | Path) -> None:
         "loglik": fit.loglik,
     }
     metadata = {KEY: json.dumps(about, sort_keys=True).encode()}
-    pq.write_table(pa.table(arrays).replace_schema_metadata(metadata), path)
+    try:
+        pq.write_table(pa.table(arrays).replace_schema_metadata(metadata), path)
+    except OSError as error:
+        raise DataError(f"The fit cannot be written to {str(path)!r}: {error.strerror or error}.") from None
 
 
 def load(path: str | Path) -> Fit:
@@ -92,6 +96,7 @@ def load(path: str | Path) -> Fit:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    path = arguments.path(path, "path")
     try:
         content = pq.read_table(path)
         about = json.loads((content.schema.metadata or {})[KEY])

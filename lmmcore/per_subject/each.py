@@ -29,6 +29,7 @@ from lmmcore.formula.parse import parse
 from lmmcore.inference.fixed.wald import Estimates
 from lmmcore.model.coordinates import DEPENDENT
 from lmmcore.output.frames import coefficients
+from lmmcore.runtime import arguments
 from lmmcore.system.batched_linalg import inverse_lower
 
 
@@ -151,7 +152,7 @@ def fit_each(
             f"fit_each takes fixed effects only, but the formula has {parsed.random[0].text}; leave it out "
             "and name the grouping column, e.g. by='id'."
         )
-    table = read(data, parsed.variables, [by], categories)
+    table = read(data, parsed.variables, [arguments.name(by, "by")], arguments.levels(categories))
     design = Design.learn(parsed.fixed, table)
     if not design.names:
         raise FormulaError(f"The formula {formula!r} has no term to estimate; add 1 or a column.")

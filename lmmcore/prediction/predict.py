@@ -23,6 +23,7 @@ from lmmcore.model.specification import Specification
 from lmmcore.output.frames import unit_names
 from lmmcore.prediction.new_rows import check_room, new_rows
 from lmmcore.prediction.uncertainty import NewDesign, prediction_error
+from lmmcore.runtime import arguments
 
 if TYPE_CHECKING:
     from lmmcore.result import Fit
@@ -48,12 +49,10 @@ def predict(fit: Fit, new: Any, level: str, interval: str | None, conf_level: fl
     together in the data); see lmmcore.likelihood.null_space.
     Raises DataError for a level or column that the model does not know, ArgumentError for other arguments.
     """
-    if level not in ("population", "subject"):
-        raise ArgumentError(f"level is {level!r}, but must be 'population' or 'subject'.")
-    if interval not in (None, *INTERVALS):
-        raise ArgumentError(
-            f"interval is {interval!r}, but must be None, 'mean', 'subject' or 'observation'."
-        )
+    arguments.one_of(level, "level", ("population", "subject"))
+    if interval is not None:
+        arguments.one_of(interval, "interval", tuple(INTERVALS))
+    arguments.share(conf_level, "conf_level")
     if interval == "mean" and level == "subject":
         raise ArgumentError("interval='mean' belongs to level='population'; use 'subject' or 'observation'.")
     solution, model, spec = fit.solution, fit.solution.model, fit.solution.model.spec

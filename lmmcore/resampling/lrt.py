@@ -13,7 +13,8 @@ from lmmcore.inference.models.nesting import step
 from lmmcore.resampling.refit import fit_responses
 from lmmcore.resampling.result import Progress
 from lmmcore.resampling.rows import Refits
-from lmmcore.resampling.simulate import RowSampler, check_converged, check_count, fixed_part
+from lmmcore.resampling.simulate import RowSampler, check_converged, fixed_part
+from lmmcore.runtime import arguments
 
 if TYPE_CHECKING:
     from lmmcore.result import Fit
@@ -43,9 +44,12 @@ def bootstrap_lrt(
     n responses are drawn from the null model and both models fitted to each (Davison & Hinkley 1997, section
     4.2.3), which is right on the boundary and in small samples, where tables of chi-square are not. ML, or
     REML for models with the same fixed part. progress(done, n) is called now and then. Raises FitError if the
-    models cannot be compared or are not nested, ValueError unless n is at least 1.
+    models cannot be compared or are not nested, ArgumentError unless n is at least 1.
     """
-    check_count(n)
+    for fit, which in ((null, "The null model"), (alternative, "The alternative model")):
+        arguments.fitted(fit, which)
+    n, seed = arguments.whole_number(n, "n", 1), arguments.whole_number(seed, "seed", 0)
+    arguments.progress(progress)
     check_comparable([null, alternative])
     if step(null.solution.model, alternative.solution.model) is None:
         raise FitError(

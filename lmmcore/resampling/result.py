@@ -16,7 +16,8 @@ from lmmcore.resampling.parameters import Name, names, values
 from lmmcore.resampling.refit import fit_counted
 from lmmcore.resampling.replicates import cases, parametric
 from lmmcore.resampling.rows import Refits, as_refit
-from lmmcore.resampling.simulate import check_converged, check_count
+from lmmcore.resampling.simulate import check_converged
+from lmmcore.runtime import arguments
 
 Kind = Literal["parametric", "cases"]
 Progress = Callable[[int, int], None]
@@ -80,12 +81,10 @@ class Bootstrap:
         the ends of the parameter's space; "bca" : percentiles corrected for bias, by the share of replicates
         below the estimate, and for acceleration, by the skewness of the jackknife over outermost units: each
         is left out in turn and the model fitted again (beyond 200 units, 200 groups of them). Raises
-        ValueError for another type, or unless 0 < conf_level < 1.
+        ArgumentError for another type, or unless 0 < conf_level < 1.
         """
-        if type not in TYPES:
-            raise ValueError(f"type is {type!r}, but must be one of {', '.join(map(repr, TYPES))}.")
-        if not 0 < conf_level < 1:
-            raise ValueError(f"conf_level is {conf_level!r}, but must lie between 0 and 1.")
+        arguments.one_of(type, "type", TYPES)
+        arguments.share(conf_level, "conf_level")
         used = self.replicates[self.converged]
         ends = []
         for k, name in enumerate(self.parameters):
@@ -133,12 +132,12 @@ def bootstrap(
     the units of the outermost grouping factor drawn with replacement (rows, without one). seed : of NumPy's
     PCG64; replicate r is the same for every n > r and whatever the number of threads, to rounding.
     progress(done, n) : called now and then. A replicate is searched for from the fitted parameters.
-    Davison & Hinkley (1997), sections 2.1 and 3.8. Raises ValueError for another kind or n
+    Davison & Hinkley (1997), sections 2.1 and 3.8. Raises ArgumentError for another kind or n
     below 1, FitError if the fit itself did not converge.
     """
-    if kind not in ("parametric", "cases"):
-        raise ValueError(f"kind is {kind!r}, but must be 'parametric' or 'cases'.")
-    check_count(n)
+    arguments.one_of(kind, "kind", ("parametric", "cases"))
+    n, seed = arguments.whole_number(n, "n", 1), arguments.whole_number(seed, "seed", 0)
+    arguments.progress(progress)
     check_converged(solution)
     parts: list[Refits] = []
     done = 0

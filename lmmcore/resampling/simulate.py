@@ -10,6 +10,7 @@ import numpy as np
 from lmmcore.errors import FitError
 from lmmcore.estimate.residuals import BATCH
 from lmmcore.estimate.solution import Solution
+from lmmcore.runtime import arguments
 
 # Elements of the responses that are drawn at once.
 BLOCK = 4_000_000
@@ -20,23 +21,17 @@ def simulate(solution: Solution, n: int, seed: int) -> np.ndarray:
 
     Random effects of every level and residuals are drawn anew; beta, the covariance parameters and sigma are
     the estimates. The response is on the scale of the model (log y if that is the formula's), with the
-    offset. Column r is the same for every n > r. Raises ValueError unless n is at least 1.
+    offset. Column r is the same for every n > r. Raises ArgumentError unless n is at least 1.
     """
     model, rows = solution.model, solution.model.rows
-    result = np.empty((model.n, check_count(n)))
+    n, seed = arguments.whole_number(n, "n", 1), arguments.whole_number(seed, "seed", 0)
+    result = np.empty((model.n, n))
     mean = fixed_part(solution) + rows.offset
     done = 0
     for block in RowSampler(solution, np.random.SeedSequence(seed)).blocks(n):
         result[:, done : done + block.shape[1]] = rows.unsorted(mean[:, None] + block)
         done += block.shape[1]
     return result
-
-
-def check_count(n: int) -> int:
-    """n itself; ValueError unless it is at least 1."""
-    if n < 1:
-        raise ValueError(f"n is {n!r}, but must be at least 1.")
-    return n
 
 
 def check_converged(solution: Solution) -> None:

@@ -12,6 +12,7 @@ from lmmcore.inference.anova.hypotheses import AnovaType, Hypotheses
 from lmmcore.inference.anova.words import hypothesis
 from lmmcore.inference.fixed.wald import DfMethod, JointTest, joint_test
 from lmmcore.inference.words import term_name
+from lmmcore.runtime import arguments
 
 
 def anova(solution: Solution, type: AnovaType = 3, df: DfMethod = "satterthwaite") -> Any:
@@ -20,11 +21,10 @@ def anova(solution: Solution, type: AnovaType = 3, df: DfMethod = "satterthwaite
 
     type : 1, each term adjusted for those before it; 2, for all that do not contain it; 3, for all, those
     that contain it averaged with equal weights (see anova_hypotheses). A term that nothing can be tested of
-    has num_df 0 and missing values. Raises ValueError for an unknown type or df, FitError for
+    has num_df 0 and missing values. Raises ArgumentError for an unknown type or df, FitError for
     "kenward-roger" after ML.
     """
-    if type not in (1, 2, 3):
-        raise ValueError(f"type is {type!r}, but must be 1 (sequential), 2 (hierarchical) or 3 (marginal).")
+    arguments.one_of(type, "type", (1, 2, 3))
     hypotheses = Hypotheses(solution.model)
     terms = [term for term in hypotheses.terms if term]
     matrices = [hypotheses.matrix(term, type) for term in terms]

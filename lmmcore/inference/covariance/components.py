@@ -21,6 +21,7 @@ from lmmcore.inference.covariance.parameters import covariance_parameters
 from lmmcore.inference.covariance.scales import Parameter
 from lmmcore.likelihood.unprofiled import derivatives, point_at
 from lmmcore.optimise.certificate import FLAT, flat_at_zero, free_parameters
+from lmmcore.runtime.arguments import share
 
 # A parameter of the residual this near to an end of its space stands on it.
 AT_END = 1e-6
@@ -57,7 +58,7 @@ class Components:
 def components(solution: Solution, conf_level: float = 0.95) -> Components:
     """Covariance parameters with standard errors and Wald limits (normal quantiles).
 
-    Raises ValueError unless 0 < conf_level < 1.
+    Raises ArgumentError unless 0 < conf_level < 1.
     """
     quantile = normal_quantile(conf_level)
     parameters = covariance_parameters(solution.model)
@@ -101,11 +102,10 @@ def components(solution: Solution, conf_level: float = 0.95) -> Components:
 
 
 def normal_quantile(conf_level: float) -> float:
-    """Two-sided quantile of the normal distribution; ValueError unless 0 < conf_level < 1."""
+    """Two-sided quantile of the normal distribution; ArgumentError unless 0 < conf_level < 1."""
     from scipy.special import ndtri
 
-    if not 0 < conf_level < 1:
-        raise ValueError(f"conf_level is {conf_level!r}, but must lie between 0 and 1.")
+    share(conf_level, "conf_level")
     return float(ndtri((1 + conf_level) / 2))
 
 

@@ -7,12 +7,13 @@ from typing import Any, Literal
 import numpy as np
 
 from lmmcore.data.table import to_frame
-from lmmcore.errors import FitError
+from lmmcore.errors import ArgumentError, FitError
 from lmmcore.estimate.solution import Solution
 from lmmcore.inference.covariance.components import components, normal_quantile
 from lmmcore.inference.covariance.profile_limits import limits
 from lmmcore.inference.covariance.profiles import Curve, coefficient_curves, parameter_curves
 from lmmcore.inference.fixed.wald import DfMethod, linear_estimates
+from lmmcore.runtime import arguments
 
 # Points of a profile between its limits.
 POINTS = 41
@@ -30,13 +31,9 @@ def confint(
     covariance parameters normal quantiles on the scale of components(). method="profile" : where the profile
     of the ML deviance crosses the cut-off (.profiles); the estimates are those of the fit,
     and an interval that reaches the end of a parameter's space ends exactly there. note : a sentence where a
-    limit is missing or such an end, else "". Raises ValueError for another method or level.
+    limit is missing or such an end, else "". Raises ArgumentError for another method or level.
     """
-    if method not in ("wald", "profile"):
-        raise ValueError(
-            f"method is {method!r}, but must be 'wald' or 'profile'; bootstrap(n, seed).confint() gives "
-            "limits from simulated data."
-        )
+    arguments.one_of(method, "method", ("wald", "profile", "bootstrap"))
     quantile = normal_quantile(conf_level)
     known = components(solution, conf_level)
     p, k = len(solution.beta), len(known.term)
@@ -71,7 +68,7 @@ def profile(solution: Solution, term: str, group: str | None = None, conf_level:
     term, group : as in confint(); group is needed only where two groups have the same term. The points reach
     from limit to limit of an interval at conf_level, evenly on the coordinate of the parameter (an SD itself,
     log sigma, the angle of a correlation). A straight line means that Wald limits on that scale would do.
-    Raises ValueError for an unknown term, FitError where the profile has no limits.
+    Raises ArgumentError for an unknown term, FitError where the profile has no limits.
     """
     curve = _named(solution, term, group)
     ends = limits(curve, normal_quantile(conf_level))
@@ -107,6 +104,9 @@ def _curves(solution: Solution) -> list[Curve]:
 
 def _named(solution: Solution, term: str, group: str | None) -> Curve:
     """The one curve of a term (and group)."""
+    arguments.name(term, "term")
+    if group is not None:
+        arguments.name(group, "group")
     known = components(solution)
     names = [(None, name) for name in solution.model.terms] + list(zip(known.group, known.term, strict=True))
     found = [
@@ -119,6 +119,6 @@ def _named(solution: Solution, term: str, group: str | None) -> Curve:
     if not found:
         shown = ", ".join(dict.fromkeys(name for _, name in names))
         of = "" if group is None else f" of group {group!r}"
-        raise ValueError(f"There is no term {term!r}{of}; the terms are {shown}.")
+        raise ArgumentError(f"There is no term {term!r}{of}; the terms are {shown}.")
     groups = ", ".join(repr(where) for where, name in names if name == term)
-    raise ValueError(f"The term {term!r} stands in {len(found)} groups; name one by group=: {groups}.")
+    raise ArgumentError(f"The term {term!r} stands in {len(found)} groups; name one by group=: {groups}.")

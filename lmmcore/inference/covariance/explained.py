@@ -19,9 +19,11 @@ from typing import Any
 import numpy as np
 
 from lmmcore.data.table import Table, read, to_frame
+from lmmcore.errors import ArgumentError
 from lmmcore.estimate.residuals import residual_scale
 from lmmcore.estimate.solution import Solution
 from lmmcore.inference.covariance.marginal import needed_variables, random_covariance, residual_covariance
+from lmmcore.runtime import arguments
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,11 @@ def icc(solution: Solution, at: Mapping[str, Any] | None = None) -> VarianceShar
     """Intraclass correlations at each level (Snijders & Bosker 2012, sections 3.3 and 5.1).
 
     at : values of the variables that the variances depend on, e.g. {"Days": 0}; by default variances are
-    averaged over the rows of the data. Raises ValueError for a variable that has no value in `at`, DataError
-    for a value that the model does not know.
+    averaged over the rows of the data. Raises ArgumentError for a variable that has no value in `at`,
+    DataError for a value that the model does not know.
     """
     model = solution.model
+    at = None if at is None else arguments.mapping(at, "at")
     if at is None:
         random, residual = _row_variances(solution)
         where = "averaged over the rows of the data"
@@ -134,11 +137,11 @@ def _variances_at(solution: Solution, at: Mapping[str, Any]) -> tuple[np.ndarray
     needed = needed_variables(solution, constant_residual=constant)
     for name in needed:
         if name not in at:
-            raise ValueError(f"The variances depend on {name!r}, for which `at` has no value.")
+            raise ArgumentError(f"The variances depend on {name!r}, for which `at` has no value.")
     for name in at:
         if name not in needed:
             known = ", ".join(needed) or "nothing"
-            raise ValueError(
+            raise ArgumentError(
                 f"The variances do not depend on {name!r}, but on {known}; leave it out of `at`."
             )
     categories = {name: list(levels) for name, levels in model.levels.items() if name in needed}

@@ -19,6 +19,7 @@ from lmmcore.covariance.residual import BoundResidual, Law
 from lmmcore.covariance.toeplitz import ToeplitzLaw, correlations
 from lmmcore.covariance.unstructured import UnstructuredLaw
 from lmmcore.covariance.variance import BoundVariance, GroupVariance, PowerVariance
+from lmmcore.errors import ArgumentError
 from lmmcore.inference.covariance.scales import (
     FISHER,
     LOG,
@@ -78,7 +79,7 @@ def _of_variance(variance: BoundVariance) -> list[Description]:
         return [(LOG, RATIO_ENDS, partial(_entry, k)) for k in range(len(variance.parameter_names))]
     if isinstance(variance, PowerVariance):
         return [(PLAIN, (End(-np.inf, -np.inf), End(np.inf, np.inf)), partial(_entry, 0))]
-    raise TypeError(f"{type(variance).__name__} has no scale for its parameters.")
+    raise ArgumentError(f"{type(variance).__name__} has no scale for its parameters.")
 
 
 def _one_step(step: int) -> Scale:

@@ -10,9 +10,11 @@ import narwhals as nw
 import numpy as np
 
 from lmmcore.data.table import to_frame
+from lmmcore.errors import ArgumentError
 from lmmcore.inference.emmeans.multiplicity import Adjust, adjusted, family_sentence
 from lmmcore.inference.emmeans.reference_grid import Level
 from lmmcore.inference.fixed.wald import Estimates
+from lmmcore.runtime.arguments import numbers, short
 
 METHODS = ("pairwise", "trt.vs.ctrl")
 
@@ -70,20 +72,24 @@ def compared(
 
 
 def weights_of(method: str | Mapping[str, Sequence[float]], labels: Sequence[str]) -> dict[str, np.ndarray]:
-    """{name: (k,)} weights of k cells, labelled. Raises ValueError for a method that does not exist, or
+    """{name: (k,)} weights of k cells, labelled. Raises ArgumentError for a method that does not exist, or
     weights of a wrong number."""
     k, unit = len(labels), np.eye(len(labels))
-    if method == "pairwise":
+    if isinstance(method, str) and method == "pairwise":
         return {f"{labels[i]} - {labels[j]}": unit[i] - unit[j] for i in range(k) for j in range(i + 1, k)}
-    if method == "trt.vs.ctrl":
+    if isinstance(method, str) and method == "trt.vs.ctrl":
         return {f"{labels[i]} - {labels[0]}": unit[i] - unit[0] for i in range(1, k)}
-    if isinstance(method, str):
+    if not isinstance(method, Mapping):
         shown = ", ".join(map(repr, METHODS))
-        raise ValueError(f"The contrasts {method!r} are not known; use {shown}, or {{name: weights}}.")
+        raise ArgumentError(
+            f"The contrasts {short(method)} are not known; use {shown}, or {{name: weights}}."
+        )
     made: dict[str, np.ndarray] = {}
     for name, given in method.items():
-        weights = np.asarray(given, dtype=float)
+        weights = numbers(given, f"The weights of {name!r}")
         if weights.shape != (k,) or not np.isfinite(weights).all():
-            raise ValueError(f"The contrast {name!r} needs {k} weights, one for each of {', '.join(labels)}.")
+            raise ArgumentError(
+                f"The contrast {name!r} needs {k} weights, one for each of {', '.join(labels)}."
+            )
         made[name] = weights
     return made

@@ -9,13 +9,15 @@ from typing import Any, Literal
 import numpy as np
 
 from lmmcore.data.table import to_frame
+from lmmcore.errors import ArgumentError
 from lmmcore.estimate.solution import Solution
 from lmmcore.formula.levels import told_apart
 from lmmcore.inference.emmeans.comparisons import Comparisons, compared, weights_of
-from lmmcore.inference.emmeans.multiplicity import Adjust
+from lmmcore.inference.emmeans.multiplicity import ADJUSTMENTS, Adjust
 from lmmcore.inference.emmeans.reference_grid import Level
 from lmmcore.inference.fixed.wald import DfMethod, Estimates, linear_estimates
 from lmmcore.inference.words import listed
+from lmmcore.runtime.arguments import names, one_of
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -69,12 +71,13 @@ class EmmGrid:
         """Contrasts of the cells with the same value of `by` (by default the grid's), which are a family.
 
         method : "pairwise", all differences; "trt.vs.ctrl", each cell less the first; or {name: weights of
-        the cells, in their order}. Raises ValueError for an unknown method, adjustment or variable, weights
-        of a wrong number, or "tukey" for contrasts that are not all differences.
+        the cells, in their order}. Raises ArgumentError for an unknown method, adjustment or variable,
+        weights of a wrong number, or "tukey" for contrasts that are not all differences.
         """
-        if adjust == "tukey" and method != "pairwise":
-            raise ValueError("Tukey's method is for all pairwise differences; use 'holm' or 'bonferroni'.")
-        by_names = self.by if by is None else names_of(by)
+        one_of(adjust, "adjust", ADJUSTMENTS)
+        if adjust == "tukey" and not (isinstance(method, str) and method == "pairwise"):
+            raise ArgumentError("Tukey's method is for all pairwise differences; use 'holm' or 'bonferroni'.")
+        by_names = self.by if by is None else names(by, "by")
         labels: dict[str, list[Level]] = {name: [] for name in (*by_names, "contrast")}
         weights: list[np.ndarray] = []
         families: list[tuple[slice, int]] = []
@@ -97,7 +100,7 @@ class EmmGrid:
         """Cells with equal values of by, in order of appearance."""
         unknown = [name for name in by if name not in self.cells]
         if unknown or set(by) == set(self.cells):
-            raise ValueError(
+            raise ArgumentError(
                 f"by is {', '.join(map(repr, by))}, but must name some of the grid's variables "
                 f"{listed([*self.cells])}, and leave one to compare."
             )
@@ -119,11 +122,6 @@ class EmmGrid:
             texts = [value if isinstance(value, str) else written[name][value] for name, value in values]
             made.append(texts[0] if len(texts) == 1 else f"({', '.join(texts)})")
         return made
-
-
-def names_of(given: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Names given as one text, several, or none."""
-    return () if given is None else (given,) if isinstance(given, str) else tuple(given)
 
 
 def estimates(

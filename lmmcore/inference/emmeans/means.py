@@ -10,10 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lmmcore.errors import ArgumentError
 from lmmcore.estimate.solution import Solution
-from lmmcore.inference.emmeans.grid import EmmGrid, estimates, names_of
+from lmmcore.inference.emmeans.grid import EmmGrid, estimates
 from lmmcore.inference.emmeans.reference_grid import At, Grid, is_category, reference_grid
 from lmmcore.inference.fixed.wald import DfMethod
+from lmmcore.runtime.arguments import name, names
 
 # Part of a covariate's range that a slope is taken over.
 STEP = 1e-4
@@ -33,10 +35,10 @@ def emmeans(
 
     The other categories are averaged over with equal weights; covariates stand at their mean over the rows
     used, or where `at` says, {variable: value or values}. "kenward-roger" adjusts the covariance too. Raises
-    ValueError for unknown variables, values, df or level, FitError for "kenward-roger" after ML.
+    ArgumentError for unknown variables, values, df or level, FitError for "kenward-roger" after ML.
     """
-    by_names = names_of(by)
-    grid = reference_grid(solution.model, [*by_names, *names_of(specs)], at)
+    by_names = names(by, "by")
+    grid = reference_grid(solution.model, [*by_names, *names(specs, "specs")], at)
     what = f"Means of {solution.model.spec.formula.response}"
     rows = grid.rows()
     functions, size = grid.means(rows), grid.means(np.abs(rows))
@@ -55,13 +57,14 @@ def slopes(
     """Slopes of the mean over a covariate, for the combinations of specs and by; otherwise as emmeans.
 
     The slope is the derivative of the prediction where the covariate stands (its mean, or `at`), whatever
-    functions of it the formula has, to about 1e-8 of itself. Raises ValueError as well if the fixed effects
-    do not use the covariate as a number.
+    functions of it the formula has, to about 1e-8 of itself. Raises ArgumentError as well if the fixed
+    effects do not use the covariate as a number.
     """
-    model, by_names = solution.model, names_of(by)
+    model, by_names = solution.model, names(by, "by")
+    name(covariate, "covariate")
     if covariate not in model.fixed.variables or is_category(model, covariate):
-        raise ValueError(f"The fixed effects do not use a number {covariate!r}, so that it has no slope.")
-    grid = reference_grid(model, [*by_names, *names_of(specs)], at)
+        raise ArgumentError(f"The fixed effects do not use a number {covariate!r}, so that it has no slope.")
+    grid = reference_grid(model, [*by_names, *names(specs, "specs")], at)
     seen, here = np.asarray(model.table.columns[covariate]), np.asarray(grid.table.columns[covariate])
     low, high = float(seen.min()), float(seen.max())
     step = STEP * (high - low)

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from lmmcore.inference.emmeans.studentized_range import quantile, upper_tail
+from lmmcore.runtime.arguments import one_of, share
 
 Adjust = Literal["none", "holm", "tukey", "bonferroni"]
 ADJUSTMENTS = ("none", "holm", "tukey", "bonferroni")
@@ -26,12 +27,10 @@ def adjusted(
     """P values (m,) of a family of t tests, and the quantiles (m,) that make its confidence limits.
 
     statistic : (m,), nan where there is no estimate; df : (m,), may be fractional or infinite;
-    means : how many are compared, for "tukey". Raises ValueError for an unknown adjustment or level.
+    means : how many are compared, for "tukey". Raises ArgumentError for an unknown adjustment or level.
     """
-    if adjust not in ADJUSTMENTS:
-        raise ValueError(f"adjust is {adjust!r}, but must be one of {', '.join(map(repr, ADJUSTMENTS))}.")
-    if not 0 < conf_level < 1:
-        raise ValueError(f"conf_level is {conf_level!r}, but must lie between 0 and 1.")
+    one_of(adjust, "adjust", ADJUSTMENTS)
+    share(conf_level, "conf_level")
     present = ~np.isnan(statistic) & ~np.isnan(df)
     p, limit = np.full(len(statistic), np.nan), np.full(len(statistic), np.nan)
     if present.any():

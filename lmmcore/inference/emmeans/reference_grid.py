@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from lmmcore.data.table import Factor, Table
+from lmmcore.errors import ArgumentError
 from lmmcore.formula.calls import variables
 from lmmcore.formula.levels import level_text
 from lmmcore.inference.words import listed
 from lmmcore.model.specification import Model
+from lmmcore.runtime import arguments
 
 Level = str | float
 At = Mapping[str, Level | Sequence[Level]]
@@ -79,9 +81,9 @@ def reference_grid(model: Model, names: Sequence[str], at: At | None) -> Grid:
     """The grid for the variables `names`, the last varying fastest.
 
     at : {variable: value or values} to use instead of all levels, or of the mean.
-    Raises ValueError for variables that the fixed effects do not use, or values that they cannot take.
+    Raises ArgumentError for variables that the fixed effects do not use, or values that they cannot take.
     """
-    at = at or {}
+    at = arguments.mapping(at, "at")
     known = list(model.fixed.variables)
     if model.spec.offset is not None and model.spec.offset not in known:
         known.append(model.spec.offset)
@@ -89,9 +91,11 @@ def reference_grid(model: Model, names: Sequence[str], at: At | None) -> Grid:
         if name not in known:
             near = get_close_matches(str(name), known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"they use {', '.join(known) or 'no column'}."
-            raise ValueError(f"The fixed effects do not use a column {name!r}; {hint}")
+            raise ArgumentError(f"The fixed effects do not use a column {name!r}; {hint}")
     if len(set(names)) < len(names) or not names:
-        raise ValueError("Name the columns to estimate means for, each once, e.g. specs='arm', by='visit'.")
+        raise ArgumentError(
+            "Name the columns to estimate means for, each once, e.g. specs='arm', by='visit'."
+        )
     order = [*names, *(name for name in known if name not in names)]
     values = {name: _values(model, name, at.get(name)) for name in order}
     sizes = [len(values[name]) for name in order]
@@ -124,20 +128,20 @@ def _values(model: Model, name: str, given: Level | Sequence[Level] | None) -> l
     several = isinstance(given, Sequence | np.ndarray) and not isinstance(given, str)
     asked: list[Any] = [] if given is None else list(given) if several else [given]  # type: ignore[arg-type]
     if given is not None and not asked:
-        raise ValueError(f"at holds no value for {name!r}; give one, or leave it out.")
+        raise ArgumentError(f"at holds no value for {name!r}; give one, or leave it out.")
     if isinstance(column, Factor):
         levels = [level_text(value) for value in asked]
         for level in levels:
             if level not in column.levels:
                 shown = ", ".join(map(repr, column.levels[:20]))
-                raise ValueError(f"{name!r} has no level {level!r}; its levels are {shown}.")
+                raise ArgumentError(f"{name!r} has no level {level!r}; its levels are {shown}.")
         return [*(levels or column.levels)]
     try:
         numbers = np.array(asked, dtype=float)
     except (TypeError, ValueError):
         numbers = np.array([np.nan])
     if not np.isfinite(numbers).all():
-        raise ValueError(f"{name!r} is a number in the fit, so `at` must give it numbers, not {given!r}.")
+        raise ArgumentError(f"{name!r} is a number in the fit, so `at` must give it numbers, not {given!r}.")
     if len(numbers):
         return numbers.tolist()
     return np.unique(column).tolist() if is_category(model, name) else [float(column.mean())]

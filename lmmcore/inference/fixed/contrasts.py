@@ -21,7 +21,7 @@ from lmmcore.inference.fixed.wald import (
 )
 from lmmcore.inference.words import listed
 from lmmcore.model.specification import Model
-from lmmcore.runtime.arguments import number, numbers
+from lmmcore.runtime.arguments import number, numbers, short
 
 Contrast = Mapping[str, float] | Sequence[float] | np.ndarray
 
@@ -63,9 +63,14 @@ def tested(
 ) -> Any:
     """The frame of `contrast` by a given kind of inference: estimates(L : (k, p)), joint(L, rhs : (k,))."""
     model = solution.model
+    if not isinstance(L, Mapping | Sequence | np.ndarray) or isinstance(L, str | bytes):
+        raise ArgumentError(
+            f"The contrast is {short(L)}, but must be {{term: weight}}, {len(model.terms)} weights, or a "
+            "list of either."
+        )
     single = isinstance(L, Mapping) or not (len(L) and isinstance(L[0], Mapping | Sequence | np.ndarray))
     whole = np.array([_weights(row, model) for row in ([L] if single else L)])
-    values = _right_sides(rhs, len(whole))
+    values = right_sides(rhs, len(whole))
     if not whole.any():
         raise ArgumentError("Every weight of the contrast is 0, so that there is nothing to test.")
     equations = [equation(*pair, model.fixed.names) for pair in zip(whole, values, strict=True)]
@@ -113,7 +118,7 @@ def _weights(row: Any, model: Model) -> np.ndarray:
     return result
 
 
-def _right_sides(rhs: Any, k: int) -> np.ndarray:
+def right_sides(rhs: Any, k: int) -> np.ndarray:
     """(k,) values of the hypotheses."""
     values = numbers(rhs, "rhs")
     if values.shape not in ((), (1,), (k,)):

@@ -27,6 +27,7 @@ from lmmcore.inference.fixed.wald import Estimates
 from lmmcore.model.coordinates import centre
 from lmmcore.output.frames import coefficients
 from lmmcore.result import Fit
+from lmmcore.runtime import arguments
 
 # Part of its largest entry by which a covariance matrix may differ from its transpose.
 ASYMMETRY = 1e-8
@@ -93,6 +94,7 @@ def gls(
             f"gls takes fixed effects only, but the formula has {parsed.random[0].text}; leave it out, the "
             "covariance of the rows comes from covariance=."
         )
+    categories = arguments.levels(categories)
     if isinstance(covariance, Fit):
         return _with_fit(parsed, data, covariance, categories)
     table = read(data, parsed.variables, (), categories)
@@ -113,7 +115,7 @@ def gls(
 
 def _checked(covariance: Any, n: int) -> np.ndarray:
     """The matrix (n, n), symmetric and finite."""
-    V = np.asarray(covariance, dtype=float)
+    V = arguments.numbers(covariance, "The covariance of the rows")
     if V.shape != (n, n):
         raise DataError(
             f"The covariance has the shape {V.shape}, but the data have {n} rows: give an ({n}, {n}) matrix "

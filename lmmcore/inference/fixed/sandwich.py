@@ -20,12 +20,14 @@ import numpy as np
 
 from lmmcore.data.table import to_frame
 from lmmcore.diagnostics.units import outermost
+from lmmcore.errors import ArgumentError
 from lmmcore.estimate.solution import Solution
-from lmmcore.inference.fixed.contrasts import Contrast, tested
+from lmmcore.inference.fixed.contrasts import Contrast, right_sides, tested
 from lmmcore.inference.fixed.robust_df import hotelling_df
 from lmmcore.inference.fixed.robust_scores import Cells, robust_scores
 from lmmcore.inference.fixed.wald import REPEATED, Estimates, JointTest
 from lmmcore.output.frames import coefficients
+from lmmcore.runtime import arguments
 
 Kind = Literal["CR2", "CR0"]
 KINDS = ("CR2", "CR0")
@@ -62,34 +64,42 @@ class Robust:
         """Frame of one row in the columns of Fit.contrast: the t test of one contrast, {term: weight} or
         (p,); the joint F test of several.
 
-        Raises ValueError for unknown terms, a wrong shape or an empty hypothesis.
+        Raises ArgumentError for unknown terms, a wrong shape or an empty hypothesis.
         """
         return tested(self.solution, L, rhs, conf_level, self.estimates, self.joint_test)
 
     def estimates(self, L: np.ndarray) -> Estimates:
         """Estimates of L beta for L : (k, p) in the user's coordinates, each row with a t test of its own."""
-        L = np.atleast_2d(np.asarray(L, dtype=float))
+        L = self._rows(L)
         inner = L @ self.solution.model.coordinates.fixed
         df = np.array([hotelling_df(self.cells, row[None]) if row.any() else np.nan for row in inner])
         vcov = L @ self.vcov @ L.T
         return Estimates(L @ self.solution.beta, np.sqrt(np.diag(vcov)), df, vcov)
+
+    def _rows(self, L: np.ndarray) -> np.ndarray:
+        """(k, p) rows of hypotheses."""
+        L, p = np.atleast_2d(arguments.numbers(L, "The rows of L")), self.solution.model.p
+        if L.ndim != 2 or L.shape[1] != p:
+            raise ArgumentError(f"L has the shape {L.shape}, but needs {p} weights in each row.")
+        return L
 
     def joint_test(self, L: np.ndarray, rhs: np.ndarray | float = 0.0) -> JointTest:
         """F test of L beta = rhs for L : (k, p) in the user's coordinates; rows that repeat others are
         merged.
 
         Approximate Hotelling test of Pustejovsky & Tipton (2018), their AHT: the t test if one row is left.
-        Statistic and p value are missing where too few units bear on L. Raises ValueError if nothing is
+        Statistic and p value are missing where too few units bear on L. Raises ArgumentError if nothing is
         tested.
         """
         from scipy.special import fdtrc
 
-        L = np.atleast_2d(np.asarray(L, dtype=float))
+        L = self._rows(L)
+        rhs = right_sides(rhs, len(L))
         values, vectors = np.linalg.eigh(L @ self.solution.vcov @ L.T)
         distinct = values > REPEATED * max(values[-1], 0.0)
         size = int(distinct.sum())
         if not size or values[-1] <= 0:
-            raise ValueError("Every row of L is 0, so that there is nothing to test.")
+            raise ArgumentError("Every row of L is 0, so that there is nothing to test.")
         turn = vectors[:, distinct].T
         left = turn @ (L @ self.solution.beta - rhs)
         df = hotelling_df(self.cells, turn @ L @ self.solution.model.coordinates.fixed)
@@ -105,11 +115,10 @@ def robust(solution: Solution, kind: Kind = "CR2") -> Robust:
     """Cluster-robust covariance by outermost unit; each row is a unit where there is no grouping factor.
 
     kind : "CR2", or "CR0" without the small-sample correction. Cost: a decomposition of n_i x n_i for each
-    distinct (X_i, V_i). Warns (UserWarning) where the result has a caution. Raises ValueError for another
+    distinct (X_i, V_i). Warns (UserWarning) where the result has a caution. Raises ArgumentError for another
     kind.
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind is {kind!r}, but must be 'CR2' or 'CR0'.")
+    arguments.one_of(kind, "kind", KINDS)
     fixed = solution.model.coordinates.fixed
     cells, scores = robust_scores(solution, kind == "CR2")
     turned = scores @ cells.unscaled @ fixed.T

@@ -20,6 +20,7 @@ from lmmcore.estimate.solution import Solution
 from lmmcore.inference.fixed.information import CovarianceInformation
 from lmmcore.inference.fixed.kenward_roger import adjusted_vcov, kenward_roger, scaled_f
 from lmmcore.inference.fixed.satterthwaite import combined_df, satterthwaite
+from lmmcore.runtime.arguments import one_of, share
 
 DfMethod = Literal["satterthwaite", "kenward-roger", "residual", "asymptotic"]
 DF_METHODS = ("satterthwaite", "kenward-roger", "residual", "asymptotic")
@@ -45,7 +46,7 @@ class Estimates:
         return t, 2 * stdtr(np.minimum(self.df, 1e300), -np.abs(t))
 
     def interval(self, conf_level: float) -> tuple[np.ndarray, np.ndarray]:
-        """Limits estimate -/+ t se : (k,) each; ValueError unless 0 < conf_level < 1."""
+        """Limits estimate -/+ t se : (k,) each; ArgumentError unless 0 < conf_level < 1."""
         return t_interval(self.estimate, self.se, self.df, conf_level)
 
 
@@ -62,11 +63,10 @@ class JointTest:
 def t_interval(
     estimate: np.ndarray, se: np.ndarray, df: np.ndarray, conf_level: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Limits estimate -/+ t se; ValueError unless 0 < conf_level < 1."""
+    """Limits estimate -/+ t se; ArgumentError unless 0 < conf_level < 1."""
     from scipy.special import stdtrit
 
-    if not 0 < conf_level < 1:
-        raise ValueError(f"conf_level is {conf_level!r}, but must lie between 0 and 1.")
+    share(conf_level, "conf_level")
     half = stdtrit(np.minimum(df, 1e300), (1 + conf_level) / 2) * se
     return estimate - half, estimate + half
 
@@ -74,8 +74,9 @@ def t_interval(
 def linear_estimates(solution: Solution, L: np.ndarray, df: DfMethod = "satterthwaite") -> Estimates:
     """Estimates of L beta for L : (k, p) in the user's coordinates, each row with a t test of its own.
 
-    Raises ValueError for an unknown method, FitError for Kenward and Roger's method after ML.
+    Raises ArgumentError for an unknown method, FitError for Kenward and Roger's method after ML.
     """
+    one_of(df, "df", DF_METHODS)
     L = np.atleast_2d(np.asarray(L, dtype=float))
     estimate = L @ solution.beta
     vcov = L @ solution.vcov @ L.T
@@ -87,10 +88,8 @@ def linear_estimates(solution: Solution, L: np.ndarray, df: DfMethod = "satterth
         degrees = satterthwaite(solution.optimum, L @ solution.model.coordinates.fixed, solution.nu)
     elif df == "residual":
         degrees = np.full(len(L), float(solution.model.n - solution.model.p))
-    elif df == "asymptotic":
-        degrees = np.full(len(L), np.inf)
     else:
-        raise ValueError(f"df is {df!r}, but must be one of {', '.join(map(repr, DF_METHODS))}.")
+        degrees = np.full(len(L), np.inf)
     return Estimates(estimate, np.sqrt(np.diag(vcov)), degrees, vcov)
 
 
@@ -127,17 +126,18 @@ def joint_test(
 
     Satterthwaite's df depend on the basis of the rows, as lmerTest's do: those of independent combinations of
     the rows as they stand are combined. See orthonormal_rows for the one that a hypothesis has by itself.
-    Raises ValueError for an unknown method or if nothing is tested, FitError for Kenward and Roger's method
-    after ML.
+    Raises ArgumentError for an unknown method or if nothing is tested, FitError for Kenward and Roger's
+    method after ML.
     """
     from scipy.special import fdtrc
 
+    one_of(df, "df", DF_METHODS)
     L = np.atleast_2d(np.asarray(L, dtype=float))
     values, vectors = np.linalg.eigh(L @ solution.vcov @ L.T)
     tested = values > REPEATED * max(values[-1], 0.0)
     size = int(tested.sum())
     if not size or values[-1] <= 0:
-        raise ValueError("Every row of L is 0, so that there is nothing to test.")
+        raise ArgumentError("Every row of L is 0, so that there is nothing to test.")
     turn = vectors[:, tested].T
     independent, left = turn @ L, turn @ (L @ solution.beta - rhs)
     if df == "kenward-roger":

@@ -13,6 +13,7 @@ from lmmcore.errors import FitError
 from lmmcore.inference.models.chibar import ChiBar, chi_square, cone_weights, half_space
 from lmmcore.inference.models.cone import cone_information
 from lmmcore.inference.models.nesting import Step, step
+from lmmcore.runtime import arguments
 
 if TYPE_CHECKING:
     from lmmcore.result import Fit
@@ -85,6 +86,7 @@ def _named(fits: tuple[Fit | Mapping[str, Fit], ...]) -> dict[str, Fit]:
     for entry in fits:
         pairs = entry.items() if isinstance(entry, Mapping) else [(_label(entry), entry)]
         for name, fit in pairs:
+            arguments.fitted(fit, "A model to compare")
             if name in named:
                 raise FitError(f"Two of the models are called {name!r}; pass a mapping with distinct names.")
             named[name] = fit
@@ -94,6 +96,7 @@ def _named(fits: tuple[Fit | Mapping[str, Fit], ...]) -> dict[str, Fit]:
 
 
 def _label(fit: Fit) -> str:
+    arguments.fitted(fit, "A model to compare")
     residual = fit.solution.model.spec.residual
     return fit.formula if residual is None else f"{fit.formula} + {residual.type}({residual.time})"
 

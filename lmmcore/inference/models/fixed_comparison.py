@@ -14,6 +14,7 @@ from lmmcore.data.table import to_frame
 from lmmcore.errors import FitError
 from lmmcore.inference.fixed.wald import DfMethod, joint_test, orthonormal_rows
 from lmmcore.model.specification import Model
+from lmmcore.runtime import arguments
 
 if TYPE_CHECKING:
     from lmmcore.result import Fit
@@ -30,6 +31,8 @@ def compare_fixed(small: Fit, large: Fit, df: DfMethod = "kenward-roger") -> Any
     are those of `contrast` and, where terms are left out, of lmerTest. Raises FitError if the rows differ or
     the models are not nested.
     """
+    for fit, which in ((small, "The smaller model"), (large, "The larger model")):
+        arguments.fitted(fit, which)
     model, other = large.solution.model, small.solution.model
     if model.n != other.n or not np.array_equal(
         model.rows.unsorted(model.rows.y), other.rows.unsorted(other.rows.y)

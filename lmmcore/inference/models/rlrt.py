@@ -34,6 +34,7 @@ from lmmcore.inference.models.nesting import step
 from lmmcore.inference.models.reduced import Reduction, reductions, refitted
 from lmmcore.inference.models.spectral import null_statistics, spectra
 from lmmcore.model.specification import Model, RandomBlock
+from lmmcore.runtime import arguments
 from lmmcore.system.moments.patterns import Patterns
 from lmmcore.system.moments.subjects import Subjects
 from lmmcore.system.nested import NestedMoments
@@ -76,6 +77,9 @@ def rlrt(fit: Fit, term: str, n: int = 10_000, seed: int = SEED) -> Rlrt:
     same replicates, up to rounding and NumPy's version. Raises FitError if the term is not there, has
     covariances with other effects, or if an ML fit has further covariance parameters.
     """
+    arguments.fitted(fit, "The model to test")
+    n, seed = arguments.whole_number(n, "n", 0), arguments.whole_number(seed, "seed", 0)
+    arguments.name(term, "term")
     if n < 1:
         raise FitError(f"n is {n}, but must be the number of replicates, 1 or more, e.g. 10000.")
     model = fit.solution.model
