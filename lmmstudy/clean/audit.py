@@ -1,7 +1,9 @@
 """What the clean table looks like: columns, visits, attrition."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from lmmstudy.clean.layout import Layout
@@ -11,7 +13,7 @@ MOST_TIMES = 60
 MOST_PATTERNS = 20
 
 
-def column_summaries(table: pl.DataFrame, before: pl.DataFrame, layout: Layout) -> list[dict[str, Any]]:
+def column_summaries(table: pl.DataFrame, missing: Mapping[str, int], layout: Layout) -> list[dict[str, Any]]:
     """Role, type and distribution of each column; `missing` counts rows read, the rest describes
     rows used.
     """
@@ -22,7 +24,7 @@ def column_summaries(table: pl.DataFrame, before: pl.DataFrame, layout: Layout) 
             "name": column,
             "role": layout.role(column),
             "type": "number" if values.dtype == pl.Float64 else "category",
-            "missing": before[column].null_count(),
+            "missing": missing[column],
         }
         if values.dtype == pl.Float64:
             entry |= {
@@ -40,29 +42,29 @@ def column_summaries(table: pl.DataFrame, before: pl.DataFrame, layout: Layout) 
 def visits(table: pl.DataFrame, layout: Layout) -> dict[str, Any]:
     """Distinct times, visits per subject, and which subjects were seen at which times.
 
-    Times and patterns are given for a grid of at most `MOST_TIMES` times; patterns most frequent
-    first. There are none in data without a time.
+    table : sorted by subject and time. Times and patterns are given for a grid of at most `MOST_TIMES` times;
+    patterns most frequent first. There are none in data without a time.
     """
-    per_subject = table.group_by(layout.subject).len(ROW)[ROW]
-    summary = {
-        "min": per_subject.min(),
-        "median": per_subject.median(),
-        "max": per_subject.max(),
-    }
+    person = table[layout.subject].rle_id().to_numpy()
+    starts = np.flatnonzero(np.diff(person, prepend=-1.0))
+    rows = pl.Series(np.diff(starts, append=person.size))
+    summary = {"min": rows.min(), "median": rows.median(), "max": rows.max()}
     none: dict[str, Any] = {"times": [], "per_subject": summary, "patterns": []}
-    if layout.time is None or table[layout.time].n_unique() > MOST_TIMES:
+    times = np.array([]) if layout.time is None else table[layout.time].unique().sort().to_numpy()
+    if not 0 < times.size <= MOST_TIMES:
         return none
-    times = table[layout.time].unique().sort()
     # A pattern is a number whose binary digits are the visits, the first one in front.
-    digits = pl.DataFrame({"time": times, "digit": [1 << k for k in reversed(range(len(times)))]})
-    seen = table.select(pl.col(layout.subject).alias("subject"), pl.col(layout.time).alias("time")).unique()
-    patterns = seen.join(digits, on="time").group_by("subject").agg(pl.col("digit").sum())
-    ranked = patterns["digit"].value_counts().sort("count", "digit", descending=True).head(MOST_PATTERNS)
-    listed = [
-        {"visits": [int(digit) for digit in f"{pattern:0{len(times)}b}"], "subjects": subjects}
-        for pattern, subjects in ranked.iter_rows()
+    place = np.searchsorted(times, table[layout.time or ""].to_numpy())
+    digit = np.left_shift(1, times.size - 1 - place)
+    again = (np.diff(person, prepend=-1.0) == 0) & (np.diff(place, prepend=-1) == 0)
+    digit[again] = 0  # several rows at one time are one visit
+    found, subjects = np.unique(np.add.reduceat(digit, starts), return_counts=True)
+    order = np.lexsort((-found, -subjects))[:MOST_PATTERNS]
+    patterns = [
+        {"visits": [int(d) for d in f"{found[k]:0{times.size}b}"], "subjects": int(subjects[k])}
+        for k in order
     ]
-    return none | {"times": times.to_list(), "patterns": listed}
+    return none | {"times": times.tolist(), "patterns": patterns}
 
 
 def attrition(table: pl.DataFrame, layout: Layout) -> list[dict[str, Any]]:

@@ -110,7 +110,7 @@ def _clean(raw: str, layout: Layout, record: dict[str, Any]) -> pl.DataFrame:
     frame = lengthen(frame, layout) if layout.wide else frame
     record["rows"]["read"] = frame.height
     frame, record["coercions"] = convert(frame, layout)
-    summarised = frame
+    missing = {column: frame[column].null_count() for column in layout.columns}
     record["subjects"]["read"] = frame[layout.subject].drop_nulls().n_unique()
 
     dropped = record["rows"]["dropped"]
@@ -128,12 +128,10 @@ def _clean(raw: str, layout: Layout, record: dict[str, Any]) -> pl.DataFrame:
             else "the file has a header but no rows"
         )
 
-    # Replicates have no order of their own: that of the file must not count.
-    order = layout.columns if layout.design["duplicates"] == "keep" else []
-    table = frame.sort(list(dict.fromkeys([*layout.key, *order]))).select(layout.columns)
+    table = frame.select(layout.columns)
     record["rows"]["used"] = table.height
     record["subjects"]["used"] = table[layout.subject].n_unique()
-    record["columns"] = column_summaries(table, summarised, layout)
+    record["columns"] = column_summaries(table, missing, layout)
     record["visits"] = visits(table, layout)
     record["attrition"] = attrition(table, layout)
     return table

@@ -33,7 +33,7 @@ MISSING = ("", "NA", "N/A", "NaN", "nan", "null", ".")
 
 def convert(frame: pl.DataFrame, layout: Layout) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
     """The frame with numbers (Float64), categories (String) and subjects (Int64 or String), and the
-    coercions.
+    coercions. `frame` loses its columns.
 
     Raises `Unusable` where a value fits no rule; the sentence gives the values and their rows, `others`
     those of the columns after the first.
@@ -41,13 +41,15 @@ def convert(frame: pl.DataFrame, layout: Layout) -> tuple[pl.DataFrame, list[dic
     coercions: list[dict[str, Any]] = []
     typed: dict[str, pl.Series] = {}
     problems: list[str] = []
+    rows = frame[ROW]
     for column in layout.columns:
-        changes = _Changes(column, frame[column])
+        changes = _Changes(column, frame.drop_in_place(column))  # a large file is not in memory twice
         try:
-            typed[column] = _column(frame, layout, changes, typed.get(layout.subject))
+            typed[column] = _column(rows, layout, changes, typed.get(layout.subject))
         except Unusable as problem:
             problems.append(str(problem))
         coercions += changes.found
+        del changes
     if problems:
         raise Unusable(problems[0], tuple(problems[1:]))
     return frame.select(ROW).with_columns(pl.Series(c, v) for c, v in typed.items()), coercions
@@ -94,10 +96,10 @@ class _Changes:
 
 
 def _column(
-    frame: pl.DataFrame, layout: Layout, changes: _Changes, known_subjects: pl.Series | None
+    rows: pl.Series, layout: Layout, changes: _Changes, known_subjects: pl.Series | None
 ) -> pl.Series:
     """One column in its final type."""
-    column, values, rows = changes.column, changes.original, frame[ROW]
+    column, values = changes.column, changes.original
     dated = column == layout.time and "time_unit" in layout.design
     if values.dtype.is_temporal() and not dated or values.dtype.is_nested() or values.dtype == pl.Binary:
         kind = str(values.dtype).split("(")[0].lower()

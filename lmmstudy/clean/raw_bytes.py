@@ -123,6 +123,14 @@ def decoded(content: bytes, encoding: str, name: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
+def as_utf8(content: bytes, encoding: str, name: str) -> bytes:
+    """What `decoded` gives, in UTF-8. A large file is in memory once: most are ASCII and stay as they are."""
+    plain = encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig", "ascii")
+    if plain and content.isascii() and b"\r" not in content and b"\0" not in content:
+        return content
+    return decoded(content, encoding, name).encode()
+
+
 def _is_utf8(content: bytes) -> bool:
     """Whether the bytes are UTF-8. Accented text in an encoding of one byte a character hardly ever is."""
     try:

@@ -14,15 +14,18 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from lmmstudy.base.text import did_you_mean, quoted
-from lmmstudy.clean.raw_bytes import Unusable, decoded, read_bytes, unpacked
+from lmmstudy.clean.raw_bytes import LARGEST, PIECE, RATIO, SMALL, Unusable, as_utf8, read_bytes, unpacked
 
 __all__ = ["ROW", "Unusable", "kind_of", "parquet_table", "read_raw", "separator_of", "text_table"]
 
 ROW = "\0row"
 """The column of row numbers; no column of a raw file has this name."""
+CELL = 8
+"""Bytes of a value in memory, at least."""
 
 
 def read_raw(
@@ -32,20 +35,19 @@ def read_raw(
 
     Raises `Unusable` when the file cannot be read or lacks a column.
     """
-    name = design["path"]
-    packed = read_bytes(path, name)
+    name, header = design["path"], design.get("header_row", 1)
     kind = kind_of(path)
-    source |= {"sha256": sha256(packed).hexdigest(), "bytes": len(packed), "format": kind}
-    content = unpacked(packed, name)
+    content = read_bytes(path, name)
+    source |= {"sha256": sha256(content).hexdigest(), "bytes": len(content), "format": kind}
+    content = unpacked(content, name)
     if kind == "parquet":
-        frame = parquet_table(content, name)
+        frame = parquet_table(content, name, columns)
     else:
         source["separator"] = separator_of(design)
         source["encoding"] = design["encoding"]
-        text = decoded(content, source["encoding"], name)
-        frame = text_table(text, source["separator"] or ",", name, design.get("header_row", 1))
-    _require(columns, frame.columns, source.get("separator"), name)
-    return frame.select(columns).with_row_index(ROW, offset=1 + design.get("header_row", 1))
+        content = as_utf8(content, source["encoding"], name)
+        frame = _table(content, source["separator"] or ",", name, header, columns)
+    return frame.select(columns).with_row_index(ROW, offset=1 + header)
 
 
 def separator_of(design: Mapping[str, Any]) -> str | None:
@@ -67,40 +69,91 @@ def text_table(text: str, separator: str, name: str, header: int = 1) -> pl.Data
 
     header : the row of the names; what stands above it is left out. Raises `Unusable`.
     """
-    if not text.strip():
+    return _table(text.encode(), separator, name, header, None)
+
+
+def _table(
+    content: bytes, separator: str, name: str, header: int, columns: Sequence[str] | None
+) -> pl.DataFrame:
+    """The table of a text in UTF-8, as `text_table` has it; of `columns` alone, if they are given."""
+    if not content.strip():
         raise Unusable(f"{name} is empty")
     if header > 1:
-        above = text.split("\n", header - 1)
-        text = above[-1] if len(above) == header else ""
-    if '"' in text:
-        _check_quotes(text, separator, name, header)
-    names = [column.strip() for column in next(_records(text, separator), [])]
+        above = content.split(b"\n", header - 1)
+        content = above[-1] if len(above) == header else b""
+    if b'"' in content:
+        _check_quotes(content, separator, name, header)
+    names = [column.strip() for column in next(_records(content, separator), [])]
     if not any(names):
         place = "in the first row; or set `header_row`" if header == 1 else "where `header_row` says"
         raise Unusable(f"row {header} of {name} names no column: the names must stand {place}")
     _check_unique(names, name)
+    wanted = None
+    if columns is not None:
+        # Polars does not look at the length of rows of which it reads a part.
+        if _has_wider(content, separator, len(names)):
+            reason = _improper(content, separator, len(names), header)
+            raise Unusable(f"{name} is not a proper table: {reason}")
+        _require(columns, names, separator, name)
+        wanted = [place for place, column in enumerate(names) if column in columns]
     try:
         frame = pl.read_csv(
-            io.BytesIO(text.encode()), separator=separator, infer_schema=False, raise_if_empty=False
+            content, columns=wanted, separator=separator, infer_schema=False, raise_if_empty=False
         )
     except pl.exceptions.PolarsError as error:
         raise Unusable(
-            f"{name} is not a proper table: {_improper(text, separator, len(names), header)}"
+            f"{name} is not a proper table: {_improper(content, separator, len(names), header)}"
         ) from error
+    if wanted is not None:
+        names = [names[place] for place in wanted]
     # Polars leaves doubled quotes in names as they are; columns without a name keep the one it gave them.
     return frame.rename({old: new for old, new in zip(frame.columns, names, strict=False) if new})
 
 
-def parquet_table(content: bytes, name: str) -> pl.DataFrame:
-    """The table of a Parquet file, names without spaces around them. Raises `Unusable`."""
+def parquet_table(content: bytes, name: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """The table of a Parquet file, names without spaces around them; of `columns` alone, if they are given.
+
+    Raises `Unusable`, also for a file that would not fit into memory: what it holds is asked first.
+    """
     try:
-        frame = pl.read_parquet(io.BytesIO(content))
+        scan = pl.scan_parquet(io.BytesIO(content))
+        stored = scan.collect_schema().names()
+        rows = scan.select(pl.len()).collect().item()  # from the file's metadata
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise Unusable(f"{name} is not a readable Parquet file") from error
-    names = [unicodedata.normalize("NFC", column.strip()) for column in frame.columns]
+    names = [unicodedata.normalize("NFC", column.strip()) for column in stored]
     _check_unique(names, name)
+    if columns is not None:
+        _require(columns, names, None, name)
+    wanted = [place for place, column in enumerate(names) if columns is None or column in columns]
+    size = CELL * rows * len(wanted)
+    if size > max(SMALL, RATIO * len(content)):
+        raise Unusable(f"{name} holds {rows:,} rows in {len(content):,} bytes: that is no table")
+    if size > LARGEST:
+        raise Unusable(f"{name} unpacks to more than {LARGEST // 2**30} GiB: split it")
+    try:
+        frame = pl.read_parquet(io.BytesIO(content), columns=wanted)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise Unusable(f"{name} is not a readable Parquet file") from error
     # Columns without a name keep the one they have.
-    return frame.rename({old: new for old, new in zip(frame.columns, names, strict=True) if new})
+    return frame.rename({stored[place]: names[place] for place in wanted if names[place]})
+
+
+def _has_wider(content: bytes, separator: str, width: int) -> bool:
+    """Whether some row has more than `width` fields."""
+    if b'"' in content:
+        return any(len(record) > width for record in _records(content, separator))
+    start = 0
+    while start < len(content):
+        end = content.rfind(b"\n", start, start + PIECE) + 1
+        end = end if end > start else (content.find(b"\n", start) + 1 or len(content))
+        piece = np.frombuffer(content, np.uint8, end - start, start)
+        ends = np.append(np.flatnonzero(piece == ord("\n")), end - start)
+        marks = np.searchsorted(np.flatnonzero(piece == ord(separator)), ends)
+        if np.diff(marks, prepend=0).max() >= width:
+            return True
+        start = end
+    return False
 
 
 def _check_unique(names: Sequence[str], file: str) -> None:
@@ -108,19 +161,20 @@ def _check_unique(names: Sequence[str], file: str) -> None:
         raise Unusable(f"the header of {file} names {quoted(twice)} twice: rename or remove one of them")
 
 
-def _records(text: str, separator: str) -> Iterator[list[str]]:
-    """The records of the text. Raises csv.Error where a quoted field does not end as it should."""
-    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # it holds for all readers of the process
-    return csv.reader(io.StringIO(text), delimiter=separator, strict=True)
+def _records(content: bytes, separator: str) -> Iterator[list[str]]:
+    """The records of a text in UTF-8. Raises csv.Error where a quoted field does not end as it should."""
+    csv.field_size_limit(max(csv.field_size_limit(), len(content)))  # it holds for all readers of the process
+    lines = io.TextIOWrapper(io.BytesIO(content), "utf-8", newline="")
+    return csv.reader(lines, delimiter=separator, strict=True)
 
 
-def _check_quotes(text: str, separator: str, name: str, row: int) -> None:
+def _check_quotes(content: bytes, separator: str, name: str, row: int) -> None:
     """Raise `Unusable` where a quoted field does not end as it should.
 
     Polars guesses there, and two rows can become one without a word. row : the number of the first.
     """
     try:
-        for _ in _records(text, separator):
+        for _ in _records(content, separator):
             row += 1
     except csv.Error as error:
         what = 'there is text after a closing quote: write quotes within a field twice ("")'
@@ -129,9 +183,9 @@ def _check_quotes(text: str, separator: str, name: str, row: int) -> None:
         raise Unusable(f"{name} is not a proper table: in row {row} {what}") from error
 
 
-def _improper(text: str, separator: str, width: int, header: int) -> str:
+def _improper(content: bytes, separator: str, width: int, header: int) -> str:
     """What keeps the text, whose quotes are in order, from being a table, and what to do."""
-    widths = [len(record) for record in _records(text, separator)][1:]
+    widths = [len(record) for record in _records(content, separator)][1:]
     if row := next((row for row, found in enumerate(widths, header + 1) if found > width), None):
         remedy = "put a field with a separator in it in quotes"
         if width == 1:

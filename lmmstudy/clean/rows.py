@@ -35,35 +35,47 @@ def drop_out_of_range(
 def resolve_duplicates(
     frame: pl.DataFrame, layout: Layout, dropped: dict[str, int]
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """One row for each subject, time and occasion, and the audit's `duplicates`; under the policy `keep` all
-    rows, which are replicates.
+    """One row for each subject, time and occasion, sorted by these, and the audit's `duplicates`; under the
+    policy `keep` all rows, which are replicates.
 
     Of rows that agree in every used column the first stays. Rows that differ are settled by the
     config's policy; when that is to stop, the result holds the sentence under `stop`.
     """
-    key = layout.key
-    policy = layout.design["duplicates"]
-    if policy == "keep":
-        return frame, {"policy": policy, "identical": [], "conflicting": []}
-    repeated = frame.filter(pl.struct(layout.columns).is_duplicated())
-    found: dict[str, Any] = {
-        "policy": policy,
-        "identical": _groups(repeated, layout.columns, layout),
-    }
-    distinct = frame.unique(layout.columns, keep="first", maintain_order=True)
-    _count(dropped, "identical duplicate", frame.height - distinct.height)
+    key, policy = layout.key, layout.design["duplicates"]
+    found: dict[str, Any] = {"policy": policy, "identical": [], "conflicting": []}
+    if policy == "keep":  # replicates have no order of their own: that of the file must not count
+        return frame.sort(list(dict.fromkeys([*key, *layout.columns]))), found
+    frame = frame.sort(*key, maintain_order=True)
+    same = frame.select(pl.all_horizontal(pl.col(c) == pl.col(c).shift(1) for c in key)).to_series()
+    same = same.fill_null(False)
+    if not same.any():
+        return frame, found
+    several = same | same.shift(-1, fill_value=False)
+    rest, some = frame.filter(~several), frame.filter(several).sort(ROW)
+    repeated = some.filter(pl.struct(layout.columns).is_duplicated())
+    found["identical"] = _groups(repeated, layout.columns, layout)
+    distinct = some.unique(layout.columns, keep="first", maintain_order=True)
+    _count(dropped, "identical duplicate", some.height - distinct.height)
+    kept = _settled(distinct, found, layout, dropped)
+    return pl.concat([rest, kept]).sort(*key, maintain_order=True), found
 
+
+def _settled(
+    distinct: pl.DataFrame, found: dict[str, Any], layout: Layout, dropped: dict[str, int]
+) -> pl.DataFrame:
+    """The rows that the policy leaves of those that differ; `found` gains what they are."""
+    key, policy = layout.key, layout.design["duplicates"]
     clash = pl.struct(key).is_duplicated()
     conflicting = distinct.filter(clash)
     found["conflicting"] = _groups(conflicting, key, layout, values=True)
     if conflicting.is_empty():
-        return distinct, found
+        return distinct
     if policy == "error":
         found["stop"] = (
             f"{_times(conflicting, layout)} contradicting rows ({_first(found, layout)}): correct"
             " the file, or choose `duplicates: first`, `last`, `mean` or `drop`, or `keep` for replicates"
         )
-        return distinct, found
+        return distinct
     if policy == "mean":
         others = [c for c in layout.columns if c not in (*key, layout.response)]
         if len(others) and conflicting.select(*key, *others).n_unique() > conflicting.n_unique(key):
@@ -71,7 +83,7 @@ def resolve_duplicates(
                 "`duplicates: mean` averages the response, but other columns differ too "
                 f"({_first(found, layout)}): correct the file, or choose another policy"
             )
-            return distinct, found
+            return distinct
         average = pl.col(layout.response).mean().over(key)
         kept = distinct.with_columns(average).unique(key, keep="first", maintain_order=True)
         reason = "duplicate averaged into another row"
@@ -81,13 +93,15 @@ def resolve_duplicates(
         kept = distinct.unique(key, keep=policy, maintain_order=True)
         reason = "conflicting duplicate"
     _count(dropped, reason, distinct.height - kept.height)
-    return kept, found
+    return kept
 
 
 def _keep(frame: pl.DataFrame, kept: pl.Expr, reason: str, dropped: dict[str, int]) -> pl.DataFrame:
-    rest = frame.filter(kept)
-    _count(dropped, reason, frame.height - rest.height)
-    return rest
+    stays = frame.select(kept).to_series()
+    if stays.all():
+        return frame
+    _count(dropped, reason, frame.height - int(stays.sum()))
+    return frame.filter(stays)
 
 
 def _count(dropped: dict[str, int], reason: str, rows: int) -> None:

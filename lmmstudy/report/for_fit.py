@@ -75,9 +75,9 @@ def audit(fit: lmm.Fit, given: Source) -> dict[str, Any]:
     table, frame, stanza = fit.solution.model.table, given.frame, given.stanza
     roles = [stanza[role] for role in ("subject", "time", "response")]
     layout = Layout({**stanza, "covariates": [name for name in frame.columns if name not in roles]})
-    columns = clean_audit.column_summaries(frame, frame, layout)
-    for column in columns:  # where a row lacks several values, the fit has counted the first alone
-        column["missing"] = table.dropped.get(f"missing {column['name']}", 0)
+    # Where a row lacks several values, the fit has counted the first alone.
+    missing = {name: table.dropped.get(f"missing {name}", 0) for name in layout.columns}
+    columns = clean_audit.column_summaries(frame, missing, layout)
     subjects = frame[layout.subject].n_unique()
     return {
         "dataset": "fit",
@@ -90,7 +90,7 @@ def audit(fit: lmm.Fit, given: Source) -> dict[str, Any]:
         "duplicates": _repeated(frame, layout),
         "coercions": [],
         "out_of_range": [],
-        "visits": clean_audit.visits(frame, layout),
+        "visits": clean_audit.visits(frame.sort(layout.key), layout),
         "attrition": clean_audit.attrition(frame, layout),
         "provenance": {"config": dict(stanza)},
     }
