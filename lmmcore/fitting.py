@@ -79,7 +79,14 @@ def fit(
     spec = Specification(parsed, method, residual, variance, weights, offset, levels)
     if streams(spec, data):
         return fit_streamed(spec, data)
-    return fit_table(spec, read(data, sorted(variables), sorted(grouping), levels))
+    table = read(data, sorted(variables), sorted(grouping), levels)
+    try:
+        return fit_table(spec, table)
+    except np.linalg.LinAlgError as error:
+        raise FitError(
+            f"The model cannot be fitted: a matrix is numerically singular ({error}); look for columns or "
+            "weights of very different size, times that almost repeat, and effects that repeat each other."
+        ) from error
 
 
 def fit_streamed(spec: Specification, path: str | Path) -> Fit:

@@ -94,17 +94,23 @@ class BoundAR1:
         return new.times[:, None]
 
     def combination(self, z: np.ndarray) -> Combination:
-        """Coefficients of F, C_d, K_d + K_d', P_d (moments.serial) as functions of z : (1,)."""
-        unit = np.tanh(np.clip(z[0], -LARGEST_Z, LARGEST_Z))
+        """Coefficients of F, D_d, K_d + K_d', P_d (moments.serial) as functions of z : (1,).
+
+        Raises LinAlgError where R is numerically singular.
+        """
+        unit, slope, bend = one_step(z[0])
         counts = self.gaps.counts
-        phi, by_unit, by_unit2 = power(unit, self.gaps.sizes / self.step)
-        slope, bend = 1 - unit**2, -2 * unit * (1 - unit**2)
+        steps = self.gaps.sizes / self.step
+        phi, by_unit, by_unit2 = power(unit, steps)
         first = by_unit * slope
         second = by_unit2 * slope**2 + by_unit * bend
-        e = 1 - phi**2
-        value = np.array([np.ones_like(phi), -phi, phi**2]) / e
-        by_phi = np.array([2 * phi, -(1 + phi**2), 2 * phi]) / e**2
-        by_phi2 = np.array([2 + 6 * phi**2, -(6 * phi + 2 * phi**3), 2 + 6 * phi**2]) / e**3
+        # log|tanh z| to the last digit, however near to 0 it is
+        e = -np.expm1(2 * steps * np.log1p(-2 / (np.exp(2 * abs(z[0])) + 1))) if z[0] else np.ones(len(steps))
+        other = 1 + phi
+        none = np.zeros_like(phi)
+        value = np.array([1 / e, 1 / other, none - 1])
+        by_phi = np.array([2 * phi / e**2, -1 / other**2, none])
+        by_phi2 = np.array([(2 + 6 * phi**2) / e**3, 2 / other**3, none])
         log_by_phi = -2 * phi * counts / e
         log_by_phi2 = -2 * (1 + phi**2) * counts / e**2
         return Combination(
@@ -172,8 +178,7 @@ class AR1Law:
 
     def matrices(self, z: np.ndarray, times: np.ndarray) -> Matrices:
         """R and its derivatives by z."""
-        unit = np.tanh(np.clip(z[0], -LARGEST_Z, LARGEST_Z))
-        slope, bend = 1 - unit**2, -2 * unit * (1 - unit**2)
+        unit, slope, bend = one_step(z[0])
         apart = np.abs(times[:, :, None] - times[:, None, :]) / self.step
         off = apart > 0
         value, by_unit, by_unit2 = power(unit, np.where(off, apart, 1.0))
@@ -190,6 +195,14 @@ class AR1Law:
     def variance(self, natural: np.ndarray, times: np.ndarray) -> np.ndarray:
         """1 at every time."""
         return np.ones(times.shape)
+
+
+def one_step(z: float) -> tuple[float, float, float]:
+    """tanh z and its first two derivatives; LinAlgError where it is a correlation of 1 or -1."""
+    if not abs(z) < LARGEST_Z:
+        raise np.linalg.LinAlgError("Numerically singular matrix")
+    unit, slope = np.tanh(z), 1 / np.cosh(z) ** 2
+    return unit, slope, -2 * unit * slope
 
 
 def power(base: float, exponents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -13,6 +13,9 @@ from lmmcore.system.moments.dense import Matrices, dense_moments
 from lmmcore.system.moments.diagonal import DiagonalMoments
 from lmmcore.system.moments.subjects import SortedRows
 
+# Rows up to which every starting correlation is paired with every starting variance.
+FEW_ROWS = 100
+
 
 @dataclass(frozen=True)
 class ScaledResidual:
@@ -43,10 +46,12 @@ class ScaledResidual:
         return np.concatenate([inner, np.zeros(len(self.variance.parameter_names))])
 
     def starts(self, residuals: np.ndarray) -> list[np.ndarray]:
-        """Those of the correlation, each with the variance's moment estimate."""
-        z = self.variance.start(self.marks, residuals)
+        """Those of the correlation with the variance's best guess, in small samples with every guess."""
+        guesses = self.variance.starts(self.marks, residuals)
+        if self.law is None or len(residuals) > FEW_ROWS:
+            guesses = guesses[-1:]
         inner = [np.empty(0)] if self.law is None else self.law.starts(self.rows, residuals)
-        return [np.concatenate([start, z]) for start in inner]
+        return [np.concatenate([start, z]) for z in guesses for start in inner]
 
     def moments(self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray]) -> ResidualMoments:
         """Row sums where residuals are independent, else R of each set of times and marks."""

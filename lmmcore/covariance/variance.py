@@ -18,6 +18,7 @@ from lmmcore.data.table import Factor
 from lmmcore.errors import DataError
 
 FITTED = "fitted"
+RAISED = 3.0  # factor of a starting standard deviation
 
 
 class BoundVariance(Protocol):
@@ -30,8 +31,8 @@ class BoundVariance(Protocol):
     def slopes(self, marks: np.ndarray) -> np.ndarray:
         """d l / d z : (v, ...) at marks : (...), the values that the variance depends on."""
 
-    def start(self, marks: np.ndarray, residuals: np.ndarray) -> np.ndarray:
-        """z to start from, given least-squares residuals : (n,)."""
+    def starts(self, marks: np.ndarray, residuals: np.ndarray) -> list[np.ndarray]:
+        """Values of z to start from, given least-squares residuals : (n,); the best guess last."""
 
     def natural(self, z: np.ndarray) -> np.ndarray:
         """Parameters on their natural scale."""
@@ -82,11 +83,13 @@ class GroupVariance:
         """Indicators of the levels."""
         return np.stack([(marks == number).astype(float) for number in range(1, len(self.levels))])
 
-    def start(self, marks: np.ndarray, residuals: np.ndarray) -> np.ndarray:
-        """Standard deviations of least-squares residuals by level."""
+    def starts(self, marks: np.ndarray, residuals: np.ndarray) -> list[np.ndarray]:
+        """Standard deviations of least-squares residuals by level, before them these with one of them RAISED:
+        beside a correlation each level's rows may be the ones that it explains least."""
         sd = [residuals[marks == number].std() for number in range(len(self.levels))]
         smallest = max(max(sd) * 1e-2, 1e-300)
-        return np.log(np.maximum(sd[1:], smallest) / max(sd[0], smallest))
+        z = np.log(np.maximum(sd[1:], smallest) / max(sd[0], smallest))
+        return [z - np.log(RAISED), *(z + np.log(RAISED) * np.eye(len(z))), z]
 
     def natural(self, z: np.ndarray) -> np.ndarray:
         """Ratios."""
@@ -132,12 +135,12 @@ class PowerVariance:
         """log|v|."""
         return marks[None]
 
-    def start(self, marks: np.ndarray, residuals: np.ndarray) -> np.ndarray:
-        """The slope of log|residual| on log|v|."""
+    def starts(self, marks: np.ndarray, residuals: np.ndarray) -> list[np.ndarray]:
+        """0, and the slope of log|residual| on log|v|."""
         centred = marks - marks.mean()
         spread = centred @ centred
         logs = np.log(np.maximum(np.abs(residuals), 1e-3 * np.abs(residuals).max()))
-        return np.array([centred @ logs / spread if spread > 0 else 0.0])
+        return [np.zeros(1), np.array([centred @ logs / spread if spread > 0 else 0.0])]
 
     def natural(self, z: np.ndarray) -> np.ndarray:
         """The exponent itself."""

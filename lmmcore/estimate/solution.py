@@ -8,6 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
+from lmmcore.errors import FitError
+from lmmcore.estimate.unbounded import exact_fit, unbounded_group, vanished_groups
 from lmmcore.likelihood.objective import Objective
 from lmmcore.model.specification import Model
 from lmmcore.optimise.certificate import Certificate, certify
@@ -103,12 +105,20 @@ class Solution:
     def residual_boundary(self) -> tuple[str, ...]:
         """Those of the parameters of the residual."""
         structure = self.model.structure
-        return () if structure is None else tuple(structure.at_boundary(self.natural))
+        if structure is None:
+            return ()
+        gone = vanished_groups(self.model, self.optimum)
+        return (*structure.at_boundary(self.natural), *(f"the residual SD of {level} is 0" for level in gone))
 
     @cached_property
     def certificate(self) -> Certificate:
         """Convergence, in facts."""
-        return certify(self.optimum, self.boundary, bool(self.residual_boundary), self._names())
+        at_end = bool(self.residual_boundary)
+        return certify(self.optimum, self.boundary, at_end, self._names(), self._unbounded)
+
+    def _unbounded(self) -> str | None:
+        """Why the likelihood has no maximum, if it has none."""
+        return unbounded_group(self.model, self.optimum) or exact_fit(self.model)
 
     def _names(self) -> dict[int, tuple[str, str]]:
         """(part of the model, phrase) of entries of theta that stand for one parameter of the user's."""
@@ -141,6 +151,8 @@ def solve(model: Model, near: Solution | None = None) -> Solution:
     wide = not all(design.atoms <= model.fixed.atoms for _, design in model.random)
     optimum = estimate(objective, starts, wide)
     if _loses_digits(model, optimum):
+        if cause := exact_fit(model):
+            raise FitError(f"The model cannot be fitted: {cause}")
         optimum = _deflated(model, objective, [optimum.evaluation.theta, *starts])
     coordinates, best = model.coordinates, optimum.evaluation.value.profile
     theta, objective = optimum.evaluation.theta, optimum.objective
@@ -164,7 +176,9 @@ def _loses_digits(model: Model, optimum: Optimum) -> bool:
     if left > ROUGHLY * model.variation:
         return False
     objective, theta = optimum.objective, optimum.evaluation.theta
-    cells = objective.given(theta[objective.residual]).moments
+    given = objective.given(theta[objective.residual])
+    assert given is not None  # its deviance is known
+    cells = given.moments
     if isinstance(cells, NestedMoments):
         cells = cells.cells(theta[objective.split :])
     assert isinstance(cells, Subjects | Patterns)

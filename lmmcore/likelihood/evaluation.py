@@ -50,7 +50,8 @@ class Derivatives:
     @cached_property
     def finite(self) -> bool:
         """Whether a step can be made of them: far out they may overflow where the deviance does not."""
-        return bool(np.isfinite(self.gradient).all() and np.isfinite(self.hessian).all())
+        parts = (self.gradient, self.hessian, *self.cones)
+        return all(bool(np.isfinite(part).all()) for part in parts)
 
     @staticmethod
     def of(slopes: Slopes, best: Profile) -> Derivatives:

@@ -99,11 +99,24 @@ class Objective:
         objective = replace(self, covariance=turned[0], moments=moments)
         return objective, objective.theta(psis, theta[self.residual])
 
-    def given(self, phi: np.ndarray) -> Objective:
-        """The objective at fixed parameters of the residual structure; it takes the same theta."""
+    def given(self, phi: np.ndarray) -> Objective | None:
+        """The objective at fixed parameters of the residual structure; it takes the same theta.
+
+        None where R is numerically singular.
+        """
         if isinstance(self.moments, Subjects | Patterns | NestedMoments):
             return self
-        return replace(self, moments=self.moments.at(phi))
+        moments = self._moments_at(phi)
+        return None if moments is None else replace(self, moments=moments)
+
+    def _moments_at(self, phi: np.ndarray) -> Subjects | Patterns | None:
+        assert not isinstance(self.moments, Subjects | Patterns)
+        # A trial point may be far out, where R is singular or numbers overflow: not a value, not an error.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            try:
+                return self.moments.at(phi)
+            except np.linalg.LinAlgError:
+                return None
 
     def thinned(self) -> Objective | None:
         """The deviance of a part of the subjects that costs much less; None if there is none."""
@@ -148,7 +161,10 @@ class Objective:
     def evaluate(self, theta: np.ndarray) -> Evaluation | None:
         """The deviance and its derivatives; None where V is numerically singular."""
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            jet = self._jet(theta)
+            try:
+                jet = self._jet(theta)
+            except np.linalg.LinAlgError:
+                return None
         if jet is not None and one_call.serves(jet.B):
             return self._in_one_call(theta, jet)
         found = self._cells_and_value(theta, self.subjects if jet is None else lambda _: jet[0])

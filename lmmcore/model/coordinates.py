@@ -189,6 +189,19 @@ def _separate(columns: list[np.ndarray], y: np.ndarray, fixed: np.ndarray, produ
     return kept
 
 
+def _inverse_root(S: np.ndarray) -> np.ndarray:
+    """(p, p) upper triangular T with T'S T = I, for S = X'X. Raises FitError if X has lost its rank."""
+    lengths = np.sqrt(np.diag(S))
+    try:
+        lower = np.linalg.cholesky(S / np.outer(lengths, lengths))
+    except np.linalg.LinAlgError:
+        raise FitError(
+            "The fixed effects are linearly dependent in the rows that count, because the prior weights of "
+            "the others are next to nothing; leave those rows out, or use fewer fixed effects."
+        ) from None
+    return np.asarray(np.linalg.inv(lower * lengths[:, None]).T)
+
+
 def _share_outside(basis: Sequence[np.ndarray], column: np.ndarray) -> float:
     """Part of a column's length that lies outside the span of basis, by orthogonal factorisation."""
     matrix = np.column_stack([*(b / np.linalg.norm(b) for b in basis), column / np.linalg.norm(column)])
@@ -204,8 +217,7 @@ def rotations(
     S : (p+1, p+1) moments of [X y]; mean_A : (q, q). A block that is not unstructured may only be scaled as
     a whole. Raises FitError if the columns of an unstructured one are linearly dependent, by names.
     """
-    p = len(S) - 1
-    fixed = np.linalg.inv(np.linalg.cholesky(S[:p, :p])).T * np.sqrt(n) if p else np.empty((0, 0))
+    fixed = _inverse_root(S[:-1, :-1]) * np.sqrt(n)
     random = np.zeros_like(mean_A)
     for block in blocks:
         place, part = block.place, block.part(mean_A)

@@ -6,20 +6,25 @@ there is the cone condition D* Psi = 0 and D* >= 0 with D* the derivative of the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from lmmcore.likelihood.objective import lambda_columns
 from lmmcore.optimise.newton import Optimum
-from lmmcore.optimise.step import newton_step
+from lmmcore.optimise.step import newton_step, step_from
 
 GAIN = 1e-6  # log-likelihood still to gain that counts as converged
 CONE = 1e-4  # most negative curvature by Psi, in deviance, that counts as none
 # Smaller values are rounding noise, which differs between machines; they are reported as 0.
 NOISE = 1e-8
 COLLINEAR = 0.95  # correlation of two estimates beyond which they are hardly told apart
+SINGULAR = (
+    "the likelihood rises towards parameters at which the covariance matrix of the residuals is numerically "
+    "singular, so that it has no maximum that can be computed; add measurement error (nugget=True) or choose "
+    "a simpler or rougher correlation."
+)
 FLAT = 1e-7  # scaled curvature below which a parameter is not determined by the data
 INDIFFERENT = 1e-9  # change of the deviance by a zero variance, or that times its largest, that is none
 
@@ -96,14 +101,23 @@ def flat_at_zero(optimum: Optimum) -> bool:
 
 
 def certify(
-    optimum: Optimum, boundary: tuple[str, ...], at_end: bool, names: Mapping[int, tuple[str, str]]
+    optimum: Optimum,
+    boundary: tuple[str, ...],
+    at_end: bool,
+    names: Mapping[int, tuple[str, str]],
+    unbounded: Callable[[], str | None] = lambda: None,
 ) -> Certificate:
     """State the facts of the optimum in the user's terms.
 
     boundary : phrases; at_end : whether some are about parameters of the residual; names : (part of the
-    model, phrase) of parameters of theta that stand for one variance or one residual parameter.
+    model, phrase) of parameters of theta that stand for one variance or one residual parameter; unbounded :
+    says, where there is no optimum, why there can be none.
     """
     evaluation = optimum.evaluation
+    searches = (optimum.evaluations, optimum.starts)
+    if not evaluation.derivatives.finite:
+        sentence = f"Not converged: {unbounded() or SINGULAR}"
+        return Certificate(False, np.inf, np.nan, boundary, (), np.inf, *searches, sentence)
     free = free_parameters(optimum)
     size = _size(optimum)[free]
     gradient = size * evaluation.gradient[free]
@@ -120,15 +134,20 @@ def certify(
         if inside.any():
             part = (hessian * np.outer(scale, scale))[np.ix_(inside, inside)]
             smallest = float(np.linalg.eigvalsh(part)[0]) if np.abs(curvature[inside]).min() > FLAT else 0.0
-        gain = newton_step(gradient, hessian)[1] / 2
+            gain = newton_step(gradient[inside], hessian[np.ix_(inside, inside)])[1] / 2
+        # There what is left falls off at least as fast as the slope.
+        gain += float(np.abs(gradient[~inside]).sum()) / 2
     if flat_at_zero(optimum):
         smallest = 0.0
     cone = _cone_violation(optimum)
     converged = gain < GAIN and smallest > FLAT and cone > -CONE
     weak = _weak(hessian[np.ix_(inside, inside)], np.flatnonzero(free)[inside], names) if converged else ()
-    sentence = _sentence(converged, gain, smallest, cone, boundary, weak)
+    if converged:
+        sentence = _told(boundary, weak)
+    else:
+        cause = unbounded() or (SINGULAR if _at_edge(optimum) else _short(gain, smallest, cone))
+        sentence = f"Not converged: {cause}"
     scaled, gain = (0.0 if value < NOISE else value for value in (scaled, gain))
-    searches = (optimum.evaluations, optimum.starts)
     return Certificate(converged, scaled, smallest, boundary, weak, gain, *searches, sentence)
 
 
@@ -159,25 +178,27 @@ def _weak(hessian: np.ndarray, places: np.ndarray, names: Mapping[int, tuple[str
     return tuple(phrases)
 
 
-def _sentence(
-    converged: bool,
-    gain: float,
-    smallest: float,
-    cone: float,
-    boundary: tuple[str, ...],
-    weak: tuple[str, ...],
-) -> str:
-    if converged:
-        left = f"less than {GAIN:g} units of log-likelihood are left to gain"
-        told = f"; the data hardly tell apart {'; '.join(weak)}" if weak else ""
-        if boundary:
-            return f"Converged on the boundary: {'; '.join(boundary)}; {left}{told}."
-        return f"Converged: {left}, and the curvature is positive in every direction{told}."
+def _at_edge(optimum: Optimum) -> bool:
+    """Whether the deviance falls towards points where it cannot be evaluated."""
+    step = step_from(optimum.objective, optimum.evaluation)
+    return optimum.objective.value(step.at(step.longest)) is None
+
+
+def _told(boundary: tuple[str, ...], weak: tuple[str, ...]) -> str:
+    left = f"less than {GAIN:g} units of log-likelihood are left to gain"
+    told = f"; the data hardly tell apart {'; '.join(weak)}" if weak else ""
+    if boundary:
+        return f"Converged on the boundary: {'; '.join(boundary)}; {left}{told}."
+    return f"Converged: {left}, and the curvature is positive in every direction{told}."
+
+
+def _short(gain: float, smallest: float, cone: float) -> str:
+    """What an optimum would have and this point does not."""
     if smallest <= FLAT:
         return (
-            "Not converged: the data do not determine all covariance parameters (the likelihood is flat or "
+            "the data do not determine all covariance parameters (the likelihood is flat or "
             f"not concave in some direction, scaled curvature {smallest:.1g}); fit a simpler covariance."
         )
     if gain >= GAIN:
-        return f"Not converged: a further step promises {gain:.2g} units of log-likelihood."
-    return f"Not converged: a zero variance would grow (curvature {cone:.2g} by the variance)."
+        return f"a further step promises {gain:.2g} units of log-likelihood."
+    return f"a zero variance would grow (curvature {cone:.2g} by the variance)."

@@ -96,6 +96,8 @@ def _same_valley(objective: Objective, evaluation: Evaluation, optimum: Optimum)
     if objective.levels != optimum.objective.levels:  # other pivots
         return False
     there = optimum.evaluation
+    if not there.derivatives.finite:
+        return False
     away = evaluation.theta - there.theta
     for column in lambda_columns(objective):  # Lambda's columns have no sign
         if evaluation.theta[column] @ there.theta[column] < 0:

@@ -68,12 +68,12 @@ def _larger(
             continue
         found = [theta[objective.residual], *(start[objective.residual] for start in starts if wide)]
         for z in {tuple(z): z for z in found}.values():
-            given, ray = objective.given(z), []
+            given, ray = objective.given(z), list[tuple[np.ndarray, float]]()
             for power in range(LARGER):
                 moved = [*psis]
                 moved[place] = large[place] * FACTOR**power
                 point = objective.theta(moved, z)
-                ray.append((point, _height(given.value(point))))
+                ray.append((point, np.inf if given is None else _height(given.value(point))))
             yield from (ray[minimum][0] for minimum in _local_minima(ray) if minimum)
 
 
@@ -112,7 +112,9 @@ def starting_points(objective: Objective, correlations: Sequence[np.ndarray]) ->
     def at(z: np.ndarray, shares: Sequence[float]) -> list[tuple[np.ndarray, float]]:
         """theta with these shares of the moment estimate of Psi, and the deviance there, infinite if none."""
         given = objective.given(z)
-        psis = starting_psis(objective.levels, given.moments, z, objective.n, objective.reml)
+        psis = None if given is None else _starting_psis(given, z)
+        if given is None or psis is None:
+            return [(np.empty(0), np.inf)] * len(shares)
         found = []
         for theta in _shares(objective, objective.theta(psis, z), shares):
             found.append((theta, _height(given.value(theta))))
@@ -136,6 +138,15 @@ def starting_points(objective: Objective, correlations: Sequence[np.ndarray]) ->
         if objective.n <= SOME_ROWS:
             starts += _lowest(at(correlations[0], SCALES[2:]))
     return starts
+
+
+def _starting_psis(objective: Objective, z: np.ndarray) -> list[np.ndarray] | None:
+    """Moment estimates of each Psi, given z; None where what stands below a level is numerically singular."""
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        try:
+            return starting_psis(objective.levels, objective.moments, z, objective.n, objective.reml)
+        except np.linalg.LinAlgError:
+            return None
 
 
 def _shares(objective: Objective, theta: np.ndarray, shares: Sequence[float]) -> list[np.ndarray]:
@@ -188,6 +199,8 @@ def _escape(optimum: Optimum) -> Optimum | None:
     objective, evaluation = optimum.objective, optimum.evaluation
     if all(abs(evaluation.theta[column[0]]) > NEGLIGIBLE for column in lambda_columns(objective)):
         return None  # no Psi is singular
+    if not evaluation.derivatives.finite:
+        return None
     for place, (level, cone) in enumerate(zip(objective.levels, evaluation.cones, strict=True)):
         for block in level.blocks:
             part = block.part(cone)
@@ -204,8 +217,8 @@ def _escape(optimum: Optimum) -> Optimum | None:
                 value = objective.value(theta)
                 if value is not None and value.deviance < optimum.deviance - SAME_DEVIANCE:
                     found = minimise(objective, theta)
-                    assert found is not None  # its start was evaluated just now
-                    return replace(found, evaluations=optimum.evaluations + found.evaluations)
+                    if found is not None:
+                        return replace(found, evaluations=optimum.evaluations + found.evaluations)
                 size /= 4
     return None
 

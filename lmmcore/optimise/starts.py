@@ -74,6 +74,8 @@ def starting_psi(
     within = (cells.S[-1, -1].sum() - explained) / freedom if freedom > 0 else 0.0
     if usable > max(q, about) and within > 0:
         psi = (effects - between) / (usable - about) / within - sampling / usable
+    if not np.isfinite(psi).all():
+        psi = np.eye(q) / 2
     floor = np.sqrt(2 / (cells.A.shape[2] if isinstance(cells, Subjects) else cells.counts.sum()))
     result = np.zeros((q, q))
     for block in covariance.blocks:

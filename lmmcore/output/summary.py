@@ -42,7 +42,11 @@ def text(fit: Fit) -> str:
         "",
         "Random effects:",
     ]
-    lines += [*_random(fit), "", "Fixed effects (Satterthwaite):", *_fixed(fit)]
+    lines += [*_random(fit), ""]
+    if not fit.certificate.converged:
+        told = "Fixed effects (without tests, which a fit that has not converged cannot give):"
+        return "\n".join([*lines, told, *_estimates(fit)])
+    lines += ["Fixed effects (Satterthwaite):", *_fixed(fit)]
     conflict = fit.df_conflict
     if conflict is not None and conflict.sentence is not None:
         lines += ["", conflict.sentence]
@@ -71,6 +75,11 @@ def _random(fit: Fit) -> list[str]:
             rows.append([group, name, f"{variance:.5g}", f"{np.sqrt(variance):.5g}", " ".join(correlations)])
     rows.append(["Residual", "", f"{solution.sigma2:.5g}", f"{fit.sigma:.5g}", ""])
     return _aligned(rows, left=2)
+
+
+def _estimates(fit: Fit) -> list[str]:
+    rows = [["term", "estimate"], *([term, f"{value * UP:.5g}"] for term, value in fit.beta.items())]
+    return _aligned(rows, left=1)
 
 
 def _fixed(fit: Fit) -> list[str]:

@@ -43,9 +43,10 @@ class GridObjective(Objective):
     moments: Grid  # type: ignore[assignment]
     make_moments: Callable[[], Moments]
 
-    def given(self, phi: np.ndarray) -> Objective:
+    def given(self, phi: np.ndarray) -> Objective | None:
         """The objective at fixed parameters of the residual structure; it takes the same theta."""
-        return Objective(self.covariance, self.moments.at(phi), self.n, self.reml)
+        moments = self._moments_at(phi)
+        return None if moments is None else Objective(self.covariance, moments, self.n, self.reml)
 
     def thinned(self) -> GridObjective | None:
         """The deviance of the subjects of frequent patterns, where these are far fewer patterns."""
@@ -72,16 +73,14 @@ class GridObjective(Objective):
         """The deviance alone; None where V is numerically singular."""
         grid, split = self.moments, self.split
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            R = grid.matrices(theta[split:])
-            ZL = grid.Z @ self.covariance.factor(theta[:split])
-            V = ZL @ ZL.T + R.value[0]
-            J, r = np.arange(len(V)), grid.products.shape[-1]
             try:
-                lower = np.linalg.cholesky(grid.parts(V))
-                inverse = grid.weights(V)
+                R = grid.matrices(theta[split:])
+                grid.check(R.value[0])
+                ZL = grid.Z @ self.covariance.factor(theta[:split])
+                inverse, log_det = grid.weights(ZL @ ZL.T + R.value[0], np.diag(R.value[0]))
             except np.linalg.LinAlgError:
                 return None
-            log_det = 2 * float(grid.counts @ np.log(lower[:, J, J]).sum(axis=1))
+            r = grid.products.shape[-1]
             best = profile((inverse.reshape(1, -1) @ grid.flat).reshape(r, r), self.n, self.reml)
         if best is None or not np.isfinite(best.deviance + log_det):
             return None

@@ -24,10 +24,12 @@ class Comparison:
     """ladder : a dict a model, lowest AIC first (model, formula, npar, loglik, deviance, aic, aicc, bic,
     delta, weight). tests : a dict a nested pair (null, alternative, statistic, df, distribution, p_value,
     p_value_naive), the naive p from chi-square with df parameters. Where parameters of the alternative mean
-    nothing under the null, both p are None and distribution says what to do instead."""
+    nothing under the null, both p are None and distribution says what to do instead. unranked : models whose
+    fit has not converged, so that their likelihood is that of no estimate, with the reason."""
 
     ladder: list[dict[str, Any]]
     tests: list[dict[str, Any]]
+    unranked: dict[str, str]
 
     def __str__(self) -> str:
         lines = [f"{'model':<28}{'npar':>5}{'loglik':>13}{'AIC':>11}{'AICc':>11}{'BIC':>11}{'weight':>9}"]
@@ -43,17 +45,21 @@ class Comparison:
                 continue
             naive = f"naive p = {test['p_value_naive']:.4g}"
             lines.append(f"{told}p = {test['p_value']:.4g} ({test['distribution']}), {naive}")
+        lines += [f"{name} is not ranked. {reason}" for name, reason in self.unranked.items()]
         return "\n".join(lines)
 
 
 def compare(*fits: Fit | Mapping[str, Fit]) -> Comparison:
     """Compare fits of the same rows by the same method; a mapping gives them names (else their formulas).
 
-    Raises FitError if the fits use different rows or methods, or are REML fits with different fixed parts.
+    Fits that have not converged are not ranked. Raises FitError if the fits use different rows or methods, or
+    are REML fits with different fixed parts.
     """
-    named = _named(fits)
-    check_comparable(list(named.values()))
-    lowest = min(fit.aic for fit in named.values())
+    given = _named(fits)
+    check_comparable(list(given.values()))
+    named = {name: fit for name, fit in given.items() if fit.certificate.converged}
+    unranked = {name: fit.certificate.sentence for name, fit in given.items() if name not in named}
+    lowest = min((fit.aic for fit in named.values()), default=np.nan)
     relative = {name: np.exp((lowest - fit.aic) / 2) for name, fit in named.items()}
     total = sum(relative.values())
     ladder = [
@@ -78,7 +84,7 @@ def compare(*fits: Fit | Mapping[str, Fit]) -> Comparison:
         for other in by_size[position + 1 :]
         if (found := step(named[name].solution.model, named[other].solution.model)) is not None
     ]
-    return Comparison(ladder, tests)
+    return Comparison(ladder, tests, unranked)
 
 
 def _named(fits: tuple[Fit | Mapping[str, Fit], ...]) -> dict[str, Fit]:

@@ -19,6 +19,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from lmmcore.system.moments.factor import check_spread, factors, log_dets
 from lmmcore.system.moments.subjects import SortedRows, Subjects, Weights
 
 
@@ -61,6 +62,10 @@ class Batch:
     U: np.ndarray
 
 
+# A batch, its R, R^-1, R^-1 U and log|R|.
+Prepared = tuple[Batch, Matrices, np.ndarray, np.ndarray, np.ndarray]
+
+
 class DenseMoments:
     """The moments of all batches at any phi; q columns of U are Z, the others are [X y]."""
 
@@ -87,23 +92,27 @@ class DenseMoments:
         batches = [Batch(batch.marks, batch.subjects, batch.U @ rotation) for batch in self._batches]
         return DenseMoments(batches, self._matrices, q, self._outer)
 
-    def _prepare(self, phi: tuple[float, ...]) -> list[tuple[Batch, Matrices, np.ndarray, np.ndarray]]:
-        prepared = []
+    def _prepare(self, phi: tuple[float, ...]) -> list[Prepared]:
+        prepared, least, largest = [], np.inf, 0.0
         for batch in self._batches:
             matrices = self._matrices(np.array(phi), batch.marks)
-            inverse = np.linalg.inv(matrices.value)
+            own = np.diagonal(matrices.value, axis1=1, axis2=2)
+            least, largest = min(least, own.min()), max(largest, own.max())
+            lower = factors(matrices.value)
+            root = np.linalg.inv(lower)
+            inverse = root.mT @ root
             c, n, s, k = batch.U.shape
             whitened = (inverse @ batch.U.reshape(c, n, s * k)).reshape(batch.U.shape)
-            prepared.append((batch, matrices, inverse, whitened))
+            prepared.append((batch, matrices, inverse, whitened, log_dets(lower)))
+        check_spread(least, largest)
         return prepared
 
     def at(self, phi: np.ndarray) -> Subjects:
-        """The moments at phi : (m,)."""
+        """The moments at phi : (m,). Raises LinAlgError where R is numerically singular."""
         log_r = 0.0
         parts = []
-        for batch, matrices, _, whitened in self._prepared(tuple(phi)):
-            sign, log_det = np.linalg.slogdet(matrices.value)
-            log_r += float((np.where(sign > 0, log_det, np.nan)).sum()) * batch.subjects.shape[1]
+        for batch, _, _, whitened, log_det in self._prepared(tuple(phi)):
+            log_r += float(log_det.sum()) * batch.subjects.shape[1]
             parts.append((batch, batch.U, whitened))
         return self._gathered(parts, log_r)
 
@@ -114,7 +123,7 @@ class DenseMoments:
         for r in range(len(phi)):
             log_r = 0.0
             parts = []
-            for batch, matrices, inverse, whitened in prepared:
+            for batch, matrices, inverse, whitened, _ in prepared:
                 c, n, s, k = batch.U.shape
                 slope = matrices.first[r]
                 log_r += float(np.einsum("cij,cji->", inverse, slope)) * s
@@ -126,7 +135,7 @@ class DenseMoments:
         """The part of the Hessian that is linear in second derivatives of R^-1 and log|R| : (m, m)."""
         m, q = len(phi), self._q
         total = np.zeros((m, m))
-        for batch, matrices, inverse, _ in self._prepared(tuple(phi)):
+        for batch, matrices, inverse, *_ in self._prepared(tuple(phi)):
             s = batch.subjects.shape[1]
             Z, XY = batch.U[..., :q], batch.U[..., q:]
             yy = weights.yy[:, :, self._outer[batch.subjects]]

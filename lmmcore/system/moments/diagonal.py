@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmmcore.system.moments.factor import check_spread
 from lmmcore.system.moments.subjects import SortedRows, Subjects, Weights, gathered
 
 
@@ -31,8 +32,10 @@ class DiagonalMoments:
         return DiagonalMoments(self.U @ rotation, q, self.slopes, self.rows)
 
     def at(self, phi: np.ndarray) -> Subjects:
-        """The moments at phi : (m,)."""
-        return self._summed(np.exp(-2 * (phi @ self.slopes)), 2 * float((phi @ self.slopes).sum()))
+        """The moments at phi : (m,). Raises LinAlgError where rows have variances of 0 beside others."""
+        logs = 2 * (phi @ self.slopes)
+        check_spread(float(np.exp(logs.min())), float(np.exp(logs.max())))
+        return self._summed(np.exp(-logs), float(logs.sum()))
 
     def first(self, phi: np.ndarray) -> list[Subjects]:
         """Their derivative by each parameter."""

@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from lmmcore.system.moments.dense import Matrices
+from lmmcore.system.moments.factor import check_spread, factors, log_dets
 from lmmcore.system.moments.patterns import Patterns
 from lmmcore.system.moments.products import is_one
 from lmmcore.system.moments.subjects import SortedRows, blockwise
@@ -65,9 +66,24 @@ class Grid:
             return None
         return replace(self, seen=self.seen[kept], counts=self.counts[kept], products=self.products[kept])
 
-    def weights(self, V: np.ndarray) -> np.ndarray:
-        """V_P^-1 : (P, J, J) of each pattern for V : (J, J) of all visits, 0 where a visit was not seen."""
-        return np.linalg.inv(self.parts(V)) * self.pairs
+    def weights(self, V: np.ndarray, own: np.ndarray | None = None) -> tuple[np.ndarray, float]:
+        """V_P^-1 : (P, J, J) of each pattern for V : (J, J) of all visits, 0 where a visit was not seen; and
+        the sum of log|V_P| over the subjects.
+
+        own : (J,) variances that V must not be singular beside. Raises LinAlgError where it is.
+        """
+        own = np.diag(V) if own is None else own
+        check_spread(own.min(), own.max())
+        lower = factors(self.parts(V), np.where(self.seen > 0, own, 1.0))
+        root = np.linalg.inv(lower)
+        return (root.mT @ root) * self.pairs, float(self.counts @ log_dets(lower))
+
+    def check(self, R: np.ndarray) -> None:
+        """Raise LinAlgError where R : (J, J) is numerically singular for a pattern."""
+        try:
+            factors(R)
+        except np.linalg.LinAlgError:  # perhaps between visits that nobody has both of
+            factors(self.parts(R))
 
     def parts(self, V: np.ndarray) -> np.ndarray:
         """V : (J, J) of all visits cut down to each pattern, 1 on the diagonal elsewhere : (P, J, J)."""
@@ -77,16 +93,18 @@ class Grid:
         return parts
 
     def at(self, phi: np.ndarray) -> Patterns:
-        """Moments of the patterns at the parameters of the residual structure."""
+        """Moments of the patterns at the parameters of the residual structure.
+
+        Raises LinAlgError where R is numerically singular.
+        """
         R = self.matrices(phi).value[0]
-        G = self.weights(R)
+        G, log_r = self.weights(R)
         P, J, _, r, _ = self.products.shape
         GZ = G @ self.Z
         half = (GZ.transpose(0, 2, 1) @ self.products.reshape(P, J, -1)).reshape(P, -1, J, r * r)
         T = np.einsum("pakx,pkb->abpx", half, GZ, optimize=True)
         S = (G.reshape(1, -1) @ self.flat).reshape(r, r, 1)
         A = np.ascontiguousarray(np.moveaxis(self.Z.T @ GZ, 0, 2))
-        log_r = float(self.counts @ np.linalg.slogdet(self.parts(R))[1])
         return Patterns(A, np.ascontiguousarray(T).reshape(*T.shape[:3], r, r), S, log_r, self.counts)
 
     @property

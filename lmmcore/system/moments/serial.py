@@ -2,11 +2,12 @@
 
 For a Markov correlation over gaps d with phi_d (AR(1): rho^d) the moments of subject i are
 
-    M = F + sum_d [C_d - phi_d (K_d + K_d') + phi_d^2 P_d] / (1 - phi_d^2)
+    M = F + sum_d [D_d / (1 - phi_d^2) + (K_d + K_d') / (1 + phi_d) - P_d]
 
-with F the first row's u_1'u_1 and, over the pairs of neighbouring rows with that gap, C = u_j'u_j,
-K = u_j'u_{j-1}, P = u_{j-1}'u_{j-1}.  The matrices are made once from the rows; an evaluation at
-another correlation only combines them again, whatever the number of rows.
+with F the first row's u_1'u_1 and, over the pairs of neighbouring rows with that gap, D = v_j'v_j for the
+change v_j = u_j - u_{j-1}, K = u_j'u_{j-1}, P = u_{j-1}'u_{j-1}: no digits are lost as phi_d nears 1.  The
+matrices are made once from the rows; an evaluation at another correlation only combines them again, whatever
+the number of rows.
 """
 
 from __future__ import annotations
@@ -110,13 +111,14 @@ def serial_moments(
     gaps: Gaps,
     combination: Callable[[np.ndarray], Combination],
 ) -> SerialMoments:
-    """Make the fixed matrices F, then C_d, K_d + K_d', P_d of each gap, from sorted rows."""
+    """Make the fixed matrices F, then D_d, K_d + K_d', P_d of each gap, from sorted rows."""
     N, G = len(rows.starts), len(gaps.sizes)
     # Rows are gathered once a column; an intercept stays a broadcast 1.
     columns = {id(column): column for column in (*Z, *XY)}
     first = {name: _gather(column, rows.starts) for name, column in columns.items()}
     later = {name: _gather(column, gaps.later) for name, column in columns.items()}
     earlier = {name: _gather(column, gaps.later - 1) for name, column in columns.items()}
+    change = {name: later[name] - earlier[name] for name in columns}
 
     def summed(
         left: Sequence[np.ndarray], right: Sequence[np.ndarray], unit: np.ndarray, size: int
@@ -131,7 +133,7 @@ def serial_moments(
             return np.bincount(key, np.broadcast_to(values, key.shape), G * size).reshape(G, size)
 
         F = Products(of_heads).table([first[id(a)] for a in left], [first[id(b)] for b in right])
-        C = Products(of_pairs).table([later[id(a)] for a in left], [later[id(b)] for b in right])
+        D = Products(of_pairs).table([change[id(a)] for a in left], [change[id(b)] for b in right])
         P = Products(of_pairs).table([earlier[id(a)] for a in left], [earlier[id(b)] for b in right])
         K = [
             [
@@ -140,7 +142,7 @@ def serial_moments(
             ]
             for a in left
         ]
-        return np.concatenate([F[None], *(part.transpose(2, 0, 1, 3) for part in (C, np.array(K), P))])
+        return np.concatenate([F[None], *(part.transpose(2, 0, 1, 3) for part in (D, np.array(K), P))])
 
     q, r, each = len(Z), len(XY), np.arange(N)
     A = summed(Z, Z, each, N) if q else np.zeros((1 + 3 * G, 0, 0, N))
