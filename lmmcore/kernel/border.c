@@ -201,7 +201,7 @@ static const function *const FUNCTIONS[] = {EACH(LISTED)};
 static int available(void)
 {
 #if defined(__x86_64__)
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+    if (!__builtin_cpu_supports("avx2"))
         return 1;
 #if !defined(__clang__)
     if (__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))

@@ -8,7 +8,7 @@
    and the derivatives are by -log(decay). NumPy does the same in lmmcore/system/moments/markov.py, product by product.
 
    Subjects go LANES abreast, each at its own rows. One that has ended goes on with f = 0 and u = 0, and adds
-   nothing. */
+   nothing. Sums over subjects are made in EIGHT parts whatever LANES is: the result is the same to the last bit. */
 
 #include "functions.h"
 #include "limits.h"
@@ -18,6 +18,8 @@
 
 #define MOST MOST_NEIGHBOURS
 #define SETS 3      /* the moments and two derivatives */
+#define EIGHT 8
+#define HALVES (EIGHT / LANES)
 #define PAIRS (MOST * (MOST + 1) / 2)
 #define FARTHEST 708.0 /* gap * decay from which f is 0 */
 
@@ -79,15 +81,32 @@ INLINE void turn(int d, int m, int q, int k, long N, const lanes *sums, const do
     }
 }
 
+/* The sum of all parts, in an order that LANES does not change. */
+INLINE double together(const lanes *parts, int apart)
+{
+    double each[EIGHT];
+    for (int h = 0; h < HALVES; h++)
+        memcpy(each + h * LANES, parts + h * apart, sizeof *parts);
+    double sum = (each[0] + each[1]) + (each[2] + each[3]);
+    for (int l = 4; l < EIGHT; l++)
+        sum += each[l];
+    return sum;
+}
+
 INLINE void neighbours(ARGUMENTS)
 {
-    lanes all[SETS][PAIRS] = {{{0}}}, slope_r = {0}, bend_r = {0}, one = 1 + slope_r, rests = one;
-    bits exponents = {0};
+    lanes all[HALVES][SETS][PAIRS] = {{{{0}}}}, slopes_r[HALVES] = {{0}}, bends_r[HALVES] = {{0}}, one = 1 + *slopes_r;
+    lanes products[HALVES];
+    bits exponents[HALVES] = {{0}};
+    for (int h = 0; h < HALVES; h++)
+        products[h] = one;
     int pairs = d * (d + 1) / 2;
     if (O > 1)
         memset(total, 0, sizeof(double) * sets * d * d * O);
     for (long i = 0; i < N; i += LANES) {
-        int abreast = N - i < LANES ? (int)(N - i) : LANES;
+        int abreast = N - i < LANES ? (int)(N - i) : LANES, half = (int)(i / LANES % HALVES);
+        lanes slope_r = slopes_r[half], bend_r = bends_r[half], rests = products[half];
+        bits exponent = exponents[half];
         lanes sums[SETS][PAIRS], here[MOST], new[MOST], before[MOST];
         for (int w = 0; w < sets; w++)
             memset(sums[w], 0, pairs * sizeof **sums);
@@ -116,7 +135,7 @@ INLINE void neighbours(ARGUMENTS)
             u = (lanes)((bits)u & near);
             lanes less, f = (lanes)((bits)decayed(u, &less) & near);
             lanes rest = (lanes)(((bits)(less * (1 + f)) & near) | ((bits)one & ~near)), a = 1 / rest;
-            rests = mantissas(rests * rest, &exponents);
+            rests = mantissas(rests * rest, &exponent);
             lanes f1 = u * f, f2 = (u - 1) * f1, turned = f1 * a, pull = f * turned;
             lanes bend = f1 * turned + f * f2 * a;
             lanes a1 = 2 * pull * a, a2 = 2 * a * (bend + 4 * pull * pull);
@@ -139,11 +158,12 @@ INLINE void neighbours(ARGUMENTS)
                 }
             memcpy(before, here, d * sizeof *here);
         }
+        slopes_r[half] = slope_r, bends_r[half] = bend_r, products[half] = rests, exponents[half] = exponent;
         for (int w = 0; w < sets; w++) {
             turn(d, m, q, k, N, sums[w], C, abreast, A + w * q * q * N + i, B + w * (k - q) * q * N + i);
             if (O == 1)
                 for (int s = 0; s < pairs; s++)
-                    all[w][s] += sums[w][s];
+                    all[half][w][s] += sums[w][s];
             else
                 for (int x = 0, s = 0; x < d; x++)
                     for (int y = 0; y <= x; y++, s++)
@@ -156,16 +176,16 @@ INLINE void neighbours(ARGUMENTS)
             for (int y = 0; y <= x; y++, s++) {
                 double *to = total + ((w * d + x) * d + y) * O;
                 if (O == 1)
-                    *to = added(all[w][s]);
+                    *to = together(&all[0][w][s], SETS * PAIRS);
                 if (y < x)
                     memcpy(total + ((w * d + y) * d + x) * O, to, O * sizeof *to);
             }
     log_r[0] = 0;
-    for (int l = 0; l < LANES; l++)
-        log_r[0] += log(rests[l]) + exponents[l] * 0.6931471805599453;
+    for (int l = 0; l < EIGHT; l++)
+        log_r[0] += log(products[l / LANES][l % LANES]) + exponents[l / LANES][l % LANES] * 0.6931471805599453;
     if (sets > 1) {
-        log_r[1] = added(slope_r);
-        log_r[2] = added(bend_r);
+        log_r[1] = together(slopes_r, 1);
+        log_r[2] = together(bends_r, 1);
     }
 }
 
