@@ -1,7 +1,7 @@
 """The border of the compiled loops: what does not fit is refused before a loop sees it, whoever calls.
 
 Right calls are made from the table that the library shows, so that a new function is tested as soon as it is
-written; then each argument of each is spoilt in every way. tests/lmmcore/test_sanitizers.py runs this file
+written; then each argument of each is spoilt in every way. test_sanitizers.py runs this file
 with all accesses to memory watched.
 """
 

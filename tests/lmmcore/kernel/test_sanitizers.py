@@ -17,7 +17,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 TESTS = ("test_border", "test_kernel", "test_kernel_columns", "test_kernel_neighbours")
-FITS = "tests/lmmcore/kernel/test_kernel.py::test_without_a_compiler"  # much Python, and no more of the loops
+# Much Python, and no more of the loops.
+FITS = "tests/lmmcore/kernel/test_kernel.py::test_without_a_compiler"
 WATCH = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 FLAGS = ("-fPIC", "-g", "-O0", "-std=gnu11", "-Wno-psabi", "-I", sysconfig.get_path("include"))
 
@@ -65,7 +66,7 @@ def python(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_loops_stay_within_their_arrays(objects):
-    tests = [f"tests/engine/{name}.py" for name in TESTS]
+    tests = [f"tests/lmmcore/kernel/{name}.py" for name in TESTS]
     done = python("tests/support/sanitized.py", linked(objects), *tests, "--deselect", FITS)
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
     assert " skipped" not in done.stdout, done.stdout
