@@ -1,19 +1,34 @@
-"""Result files: canonical JSON and writes that are never half done.
+"""Result files: canonical JSON, writes that are never half done, checksums that tell what was changed since.
 
 Equal content must give equal bytes, on every run and in every folder, because Snakemake compares
 results by checksum and a reader compares them by eye. So keys are sorted, floats are written by
 `repr` (the shortest text that reads back as the same number), and what JSON cannot hold (NaN,
 infinities) becomes null.
+
+A result says the checksum of the rest of its file, JSON in its first line and a page in its last one: a file
+that was cut off, overwritten or edited does not pass for what a job wrote.
 """
 
 import json
 import math
-import os
-from collections.abc import Callable, Mapping
-from hashlib import file_digest
+import re
+from collections.abc import Mapping
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
+from lmmcore.stored import Damaged, open_regular, parsed, read_bytes, write_atomically
+
+__all__ = ["Damaged", "write_atomically"]
+
+CHECKSUM = "#checksum"
+"""The key of a JSON file's own checksum; no dataset has this name, and it comes first."""
+BLANK = f"sha256:{'0' * 64}"
+"""What stands in the place of the checksum while it is computed."""
+IN_JSON = re.compile(rb'^\{\n "#checksum": "(sha256:[0-9a-f]{64})"')
+IN_PAGE = re.compile(rb"<!-- (\S+) (sha256:[0-9a-f]{64}) -->\n$")
+PAGE_OF_FIT = "fit:"
+"""The name of the page of one fit; those of a study are the names of datasets, which have no colon."""
 DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError)
 """What reading results can raise that are missing, cut off or changed by hand."""
 
@@ -29,7 +44,19 @@ def canonical_json(value: Any) -> str:
 
 def write_json(value: Any, path: str | Path) -> None:
     """Write `value` to `path` as canonical JSON, atomically."""
-    write_atomically(path, lambda name: name.write_text(canonical_json(value), encoding="utf-8"))
+    write_text(canonical_json(value), path)
+
+
+def write_result(value: Mapping[str, Any], path: str | Path) -> None:
+    """Write a mapping to `path` as canonical JSON with its checksum, atomically."""
+    text = canonical_json({**value, CHECKSUM: BLANK})
+    write_text(text.replace(BLANK, _digest(text.encode()), 1), path)
+
+
+def write_page(text: str, path: str | Path, name: str) -> None:
+    """Write the HTML page `text` to `path`, atomically; its last line gives its `name` and its checksum."""
+    before, after = f"{text.rstrip()}\n<!-- {name} ", " -->\n"
+    write_text(before + _digest(f"{before}{BLANK}{after}".encode()) + after, path)
 
 
 def write_text(text: str, path: str | Path) -> None:
@@ -38,28 +65,52 @@ def write_text(text: str, path: str | Path) -> None:
 
 
 def read_json(path: str | Path) -> Any:
-    """The value stored in the JSON file `path`."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """The value stored in the JSON file `path`, without its checksum if it has one.
 
-
-def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary neighbour of `path`, then rename it to `path`.
-
-    A reader, or a run killed half way, sees the old file or the new one and nothing in between.
+    Raises Damaged where it does not agree, or for what is no sound JSON; OSError.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    content = read_bytes(path)
+    value = parsed(content)
+    if isinstance(value, dict) and value.pop(CHECKSUM, None) is not None:
+        _compare(content, IN_JSON.match(content), 1)
+    return value
+
+
+def read_result(path: str | Path) -> dict[str, Any]:
+    """The mapping that `write_result` wrote to `path`. Raises Damaged for any other file, OSError."""
+    content = read_bytes(path)
+    _compare(content, IN_JSON.match(content), 1)
+    value: dict[str, Any] = parsed(content)
+    del value[CHECKSUM]
+    return value
+
+
+def name_of_page(path: str | Path) -> str:
+    """The name that `write_page` gave to the page `path`. Raises Damaged for any other file, OSError."""
+    content = read_bytes(path)
+    found = IN_PAGE.search(content, max(0, len(content) - 400))
+    _compare(content, found, 2)
+    assert found is not None
+    return found[1].decode("utf-8", "replace")
+
+
+def _compare(content: bytes, found: re.Match[bytes] | None, group: int) -> None:
+    """Raise Damaged unless `found` gives the checksum of all `content` but itself."""
+    if found is None:
+        cut = "it is cut off, overwritten, or of another version"
+        raise Damaged(cut if content.strip(b"\0 \n") else "it is empty")
+    start, end = found.span(group)
+    if _digest(content[:start] + BLANK.encode() + content[end:]) != found[group].decode():
+        raise Damaged("it was changed after it was written")
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{sha256(content).hexdigest()}"
 
 
 def file_sha256(path: str | Path) -> str:
     """SHA-256 of the file's bytes, in hexadecimal."""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return file_digest(file, "sha256").hexdigest()
 
 

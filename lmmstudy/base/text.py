@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Sequence
 from typing import Any
 
+from lmmcore.errors import brief
+
 
 def did_you_mean(word: Any, known: Sequence[Any]) -> str:
     """`, did you mean 'x'?` for the known name nearest to `word`, else nothing. Letter case does
@@ -15,7 +17,9 @@ def did_you_mean(word: Any, known: Sequence[Any]) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text with line breaks and other characters that a terminal would obey written as Python does."""
+    """The text with line breaks and other characters that a terminal would obey written as Python does, its
+    middle left out where it is longer than a few lines."""
+    text = brief(text)
     return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in text)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from lmmstudy.base.files import write_atomically, write_json
+from lmmstudy.base.files import file_sha256, write_atomically, write_result
 from lmmstudy.base.log import fact
 from lmmstudy.base.text import one_line, shown
 from lmmstudy.clean.audit import attrition, column_summaries, visits
@@ -50,7 +50,7 @@ def clean_file(
         if unexplained := rows["read"] - sum(rows["dropped"].values()):
             rows["dropped"][REST] = unexplained
     write_atomically(parquet, lambda path: table.write_parquet(path))
-    write_json(record, audit)
+    write_result(record | {"table_sha256": file_sha256(parquet)}, audit)
     _log(record)
 
 

@@ -8,7 +8,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from lmmstudy.cli.options import add_config
+from lmmstudy.cli.options import add_config, add_force
 from lmmstudy.run.codes import Exit
 
 
@@ -16,13 +16,18 @@ def add(parser: ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("file", help="such as study.tar.gz")
     add_config(parser)
+    add_force(parser)
 
 
 def main(given: Namespace) -> int:
     """Write the archive, while no run is at work."""
-    from lmmstudy.run.archive import archive
+    from lmmstudy.config.study import study
+    from lmmstudy.run.archive import archive, is_archive
     from lmmstudy.run.lock import Held, hold
+    from lmmstudy.targets import check_target
 
+    check_target(given.file, "The archive", is_archive, given.force)
+    study({}, where=given.config)  # a folder that is no study is left as it is
     try:
         with hold(Path("runs/lock"), f"lmm archive {given.file}"):
             print(f"{archive(given.config, given.file)} files are in {given.file}.")

@@ -8,6 +8,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import Any
 
 from lmmstudy.base.text import did_you_mean, one_line
+from lmmstudy.cli.options import add_force
 
 RESIDUALS = (
     *("ar1", "car1", "exponential", "gaussian"),
@@ -41,15 +42,20 @@ def add(parser: ArgumentParser) -> None:
         help="degrees of freedom of the fixed effects",
     )
     parser.add_argument("--report", metavar="PAGE.html", help="write the fit's report to this file")
+    add_force(parser)
 
 
 def main(given: Namespace) -> int:
     """Fit and print."""
     import lmmcore as lmm
+    from lmmstudy.base.files import PAGE_OF_FIT, name_of_page
     from lmmstudy.clean.fit_table import fit_table
     from lmmstudy.clean.raw_bytes import Unusable
     from lmmstudy.fitting.structures import residual_of, variance_of
+    from lmmstudy.targets import check_target
 
+    if given.report is not None:
+        check_target(given.report, "The report", lambda path: name_of_page(path) == PAGE_OF_FIT, given.force)
     try:
         table, guesses = fit_table(given.file, given.formula, given.residual, given.variance)
     except Unusable as reason:

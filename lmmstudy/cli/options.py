@@ -5,6 +5,11 @@ from argparse import ArgumentParser
 from lmmstudy.config.study import CONFIG
 
 
+def add_force(parser: ArgumentParser) -> None:
+    """`--force`."""
+    parser.add_argument("--force", action="store_true", help="replace a file that is something else")
+
+
 def add_config(parser: ArgumentParser) -> None:
     """`--config FILE`."""
     parser.add_argument(

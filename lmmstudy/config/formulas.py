@@ -4,6 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lmmcore.errors import LmmError
+from lmmcore.formula.parse import parse
+
 PARTS = ("residual", "variance")
 """Parts of a model, beside its formula, that can name columns."""
 FITTED = "fitted"
@@ -46,14 +49,18 @@ def keys_of(model: Mapping[str, Any]) -> set[str]:
 
 
 def columns_of(formula: str) -> list[str]:
-    """Names in a formula that stand for columns, in order of appearance.
+    """The columns that a formula names, grouping factors last; none of a formula that cannot be read."""
+    try:
+        parsed = parse(formula)
+    except LmmError:
+        return []
+    return list(dict.fromkeys([*parsed.variables, *parsed.groups]))
 
-    A name followed by `(` is a function, one followed by `=` an argument's name, and text in
-    backticks a column whatever it contains; other texts in quotes hold none.
-    """
-    pattern = r"`([^`]+)`|\"[^\"]*\"|'[^']*'|(?<![\w.])([^\W\d][\w.]*)(?!\s*\()(?!\s*=(?!=))(?![\w.])"
-    found = re.findall(pattern, formula)
-    return list(dict.fromkeys(q or plain for q, plain in found if q or plain not in CONSTANTS))
+
+def columns_of_terms(terms: str) -> list[str]:
+    """The columns that the right-hand side of a formula names."""
+    response = "~"  # a name that nothing else has, in backticks
+    return [name for name in columns_of(f"`{response}` ~ {terms}") if name != response]
 
 
 def residual_structure(model: Mapping[str, Any], dataset: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -104,13 +111,15 @@ def variance_structure(model: Mapping[str, Any], dataset: Mapping[str, Any]) -> 
 
 def columns_used(dataset: Mapping[str, Any], models: Mapping[str, Any]) -> list[str]:
     """Subject, time, response, then by name the other columns of the dataset's candidates, its group and its
-    occasion."""
+    occasion. A candidate whose formula cannot be read has none: it stops alone."""
     roles = [dataset[role] for role in ROLES if role in dataset]
     named = {dataset[key] for key in ("group", "occasion") if key in dataset}
     for model in (models[name] for name in dataset["candidates"]):
-        named |= set(columns_of(fill_formula(model["formula"], dataset)))
+        of_formula = columns_of(fill_formula(model["formula"], dataset))
+        if not of_formula:  # it cannot be read, and nothing is fitted
+            continue
         residual = residual_structure(model, dataset) or {}
         variance = variance_structure(model, dataset) or {}
         columns = (residual.get("time"), variance.get("column"), variance.get("of"))
-        named |= {*columns, *subject_columns(residual)} - {None, FITTED}
+        named |= {*of_formula, *columns, *subject_columns(residual)} - {None, FITTED}
     return roles + sorted(named - set(roles))

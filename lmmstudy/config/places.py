@@ -1,9 +1,21 @@
-"""Where raw files may be: in the study's folder, or in folders that the configuration names."""
+"""Where raw files may be: in the study's folder, or in folders that the configuration names, and never where
+runs make and remove files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from os.path import commonpath
 from pathlib import Path
 from typing import Any
+
+GENERATED = ("results", "reports", "logs", "runs", ".snakemake")
+"""Folders of a study that hold what runs make and remove."""
+
+
+def generated(path: Path, folder: Path) -> str | None:
+    """Which of the GENERATED folders of the study in `folder` holds `path`, links followed; None for none."""
+    for name in GENERATED:
+        if _inside(path.resolve(), [folder / name]):
+            return name
+    return None
 
 
 def problems_of_paths(config: Mapping[str, Any], folder: Path) -> Iterator[str]:
@@ -28,10 +40,16 @@ def problems_of_paths(config: Mapping[str, Any], folder: Path) -> Iterator[str]:
         try:
             target = (folder / path).resolve()
             inside = _inside(target, [folder, *(folder / text for text in allowed)])
+            made = generated(folder / path, folder)
         except (OSError, ValueError, RuntimeError) as error:
             yield f"{where}: {path!r} is no path of a file ({error})"
             continue
-        if not inside:
+        if made is not None:
+            yield (
+                f"{where}: {path!r} is in {made}, which holds what runs make and remove: move the file to "
+                "another folder, such as data/raw"
+            )
+        elif not inside:
             yield (
                 f"{where}: {path!r} is outside the study's folder: move the file here, or allow its folder "
                 f"with `files: {{raw_folders: [{str(target.parent)!r}]}}`"

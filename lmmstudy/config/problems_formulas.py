@@ -5,6 +5,7 @@ from typing import Any
 
 from lmmcore.errors import LmmError
 from lmmcore.formula.parse import parse
+from lmmstudy.base.text import one_line, shown
 
 
 def problems_of_formulas(plan: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -15,4 +16,6 @@ def problems_of_formulas(plan: Mapping[str, Mapping[str, Any]]) -> Iterator[str]
             try:
                 parse(design["formula"])
             except LmmError as error:
-                yield f"{model} cannot be fitted to {dataset}: {design['formula']!r}: {error}"
+                yield one_line(
+                    f"{model} cannot be fitted to {dataset}: {shown(design['formula'], 200)}: {error}"
+                )

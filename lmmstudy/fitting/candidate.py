@@ -17,8 +17,9 @@ from typing import Any, Literal
 import lmmcore as lmm
 from lmmcore.errors import LmmError
 from lmmcore.runtime.versions import versions
-from lmmstudy.base.files import file_sha256, read_json, write_json
+from lmmstudy.base.files import file_sha256, read_json, write_result
 from lmmstudy.base.log import fact
+from lmmstudy.base.text import one_line
 from lmmstudy.fitting.bundle import write as write_bundle
 from lmmstudy.fitting.record import NONE, estimates
 from lmmstudy.fitting.structures import residual_of, variance_of
@@ -66,11 +67,11 @@ def fit_candidate(
             raise
         except Exception as error:  # a defect, or data nobody thought of: the dataset keeps its report
             traceback.print_exc()
-            record |= {"status": "error", "message": f"{type(error).__name__}: {error}"}
+            record |= {"status": "error", "message": one_line(f"{type(error).__name__}: {error}")}
     _log(record)
     if cleaned["status"] == "ok" and replay is not None:
         _keep_or_remove(replay, parquet, design, record)
-    write_json(record, out)
+    write_result(record, out)
 
 
 def _log(record: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import lmmcore as lmm
 from lmmcore.errors import LmmError
 from lmmcore.inference.models.chibar import SEED
-from lmmstudy.base.files import read_json, write_json
+from lmmstudy.base.files import read_json, write_result
 from lmmstudy.base.log import fact
 from lmmstudy.fitting.candidate import COMPARABLE, fit_table, provenance
 
@@ -66,7 +66,7 @@ def select_model(
             chosen = choose(selection["ladder"], selection["tests"], criterion, design["alpha"])
             selection |= {"status": "ok", "selected": chosen}
             selection["message"] = _summary(chosen, criterion, len(competing), candidates)
-    write_json(selection, out)
+    write_result(selection, out)
     for step in selection["ladder"]:
         fact("candidate", model=step["model"], status=step["status"], loglik=step["loglik"], aic=step["aic"])
     fact("select", status=selection["status"], selected=selection["selected"], message=selection["message"])

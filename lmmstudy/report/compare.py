@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from lmmstudy.base.files import read_json, write_text
+from lmmstudy.base.files import read_json, write_page
 from lmmstudy.report.blocks import Block, Cell, Figure, Heading, Section, Table, Text
 from lmmstudy.report.charts import effects, svg
 from lmmstudy.report.refit.series import Interval
@@ -26,7 +26,7 @@ def write_compare(sets: Sequence[Json], results: Mapping[str, str], conf_level: 
     each dataset."""
     sections = [section(k, one, results, conf_level) for k, one in enumerate(sets)]
     links = {name: f"{quote(name)}.html" for one in sets for name in one["datasets"]}
-    write_text(html.render("compare.html.j2", sections=sections, links=links), out)
+    write_page(html.render("compare.html.j2", sections=sections, links=links), out, "compare")
 
 
 def section(number: int, one: Json, results: Mapping[str, str], conf_level: float) -> Section:

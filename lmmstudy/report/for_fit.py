@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 import lmmcore as lmm
-from lmmstudy.base.files import read_json, write_json, write_text
+from lmmstudy.base.files import PAGE_OF_FIT, read_json, write_json, write_page
 from lmmstudy.clean import audit as clean_audit
 from lmmstudy.clean.layout import Layout
 from lmmstudy.fitting.candidate import COMPARABLE, fit_candidate
@@ -35,7 +35,7 @@ def for_fit(fit: lmm.Fit, path: str | Path, title: str | None = None) -> None:
     title : heading of the page, by default what was fitted. Raises FitError with a sentence for a fit that
     has no report: prior weights, an offset, structures of one's own.
     """
-    write_text(page.render(content(fit, title)), path)
+    write_page(page.render(content(fit, title)), path, PAGE_OF_FIT)
 
 
 def content(fit: lmm.Fit, title: str | None = None) -> PageData:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from lmmstudy.base.files import DAMAGED, read_json, write_text
+from lmmstudy.base.files import DAMAGED, read_json, write_page
 from lmmstudy.report.absent import no_model
 from lmmstudy.report.charts import effects, svg
 from lmmstudy.report.refit.series import Interval
@@ -65,7 +65,7 @@ def write_index(
     same order. compare : whether compare.html stands beside it."""
     files = zip(datasets, results, pages, strict=True)
     entries = [read_entry(name, folder, page, k) for k, (name, folder, page) in enumerate(files)]
-    write_text(render(entries, compare), out)
+    write_page(render(entries, compare), out, "index")
 
 
 def read_entry(dataset: str, results: str | Path, page: str | Path, number: int) -> Entry:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lmmstudy.base.files import read_json, write_text
+from lmmstudy.base.files import read_json, write_page
 from lmmstudy.report.absent import no_model
 from lmmstudy.report.alerts import alerts
 from lmmstudy.report.attempt import Attempts, missing, parts, reason
@@ -70,7 +70,7 @@ def write_dataset(
     """Write the page of a dataset to `out`, and its numbers to the folder of that name beside it; the other
     arguments are those of `read_study`."""
     study = read_study(dataset, clean_json, clean_parquet, models, selection_json, design, report, code)
-    write_text(render(assemble(study)), out)
+    write_page(render(assemble(study)), out, dataset)
     write_files(study, Path(out).with_suffix(""))
 
 

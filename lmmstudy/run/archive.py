@@ -6,6 +6,7 @@ Equal studies give equal bytes: entries go by name, and carry neither owner nor 
 import gzip
 import io
 import tarfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,14 @@ EPOCH = 315532800
 def archive(config: str, out: str) -> int:
     """Write the study of the configuration file `config` to `out`, a .tar.gz; gives the number of files.
 
-    Raises ConfigError, and DataError for files that the study would not find in the archive.
+    Raises ConfigError, and DataError for files that the study would not find in the archive, or when `out` is
+    one of its files.
     """
     here = Path.cwd()
     files = dict(sorted({**_program(), **_own(study({}, where=config), config, here)}.items()))
+
+    if any(path.exists() and path.samefile(out) for path in files.values() if Path(out).exists()):
+        raise DataError(f"{out} is a file of the study: name another file for the archive.")
 
     def fill(place: Path) -> None:
         # The header of gzip would hold the time and the name of the file.
@@ -43,6 +48,16 @@ def archive(config: str, out: str) -> int:
 
     write_atomically(out, fill)
     return len(files)
+
+
+def is_archive(path: Path) -> bool:
+    """Whether `path` is what `archive` wrote. Raises OSError."""
+    try:
+        with tarfile.open(path, "r:gz") as tar:
+            first = tar.next()
+    except (tarfile.TarError, EOFError, zlib.error):
+        return False
+    return first is not None and first.name.startswith(f"{TOP}/") and (first.mtime, first.uid) == (EPOCH, 0)
 
 
 def _program() -> dict[str, Path]:

@@ -161,10 +161,19 @@ def _conclusions(old: Snapshot, new: Snapshot) -> list[str]:
     before, after = _coefficients(old), _coefficients(new)
     found += [f"the coefficient {name} is new" for name in after if name not in before]
     found += [f"the coefficient {name} is gone" for name in before if name not in after]
+    if old["selected"] == new["selected"]:
+        found += _parameters(old, new, {*before, *after})
     for name in after:
         if name != "Intercept" and name in before and before[name] != after[name]:
             found.append(f"the interval of {name} {_POSITION[after[name]]}, it {_PAST[before[name]]}")
     return found
+
+
+def _parameters(old: Snapshot, new: Snapshot, coefficients: set[str]) -> list[str]:
+    """Sentences about parameters of the covariance that one and the same model has gained or lost."""
+    was, now = ([name for name in state["estimates"] if name not in coefficients] for state in (old, new))
+    came = [f"the parameter {name} is new" for name in now if name not in was]
+    return came + [f"the parameter {name} is gone" for name in was if name not in now]
 
 
 _POSITION = {-1: "lies below 0", 0: "contains 0", 1: "lies above 0"}

@@ -10,19 +10,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lmmcore.errors import DataError, LmmError
+from lmmcore.errors import LmmError
 from lmmcore.runtime.versions import versions
-from lmmstudy.base.files import read_json, write_json
+from lmmstudy.base.files import Damaged
+from lmmstudy.base.text import quoted
 from lmmstudy.config.comparable import shared
-from lmmstudy.config.study import ConfigError, study
-from lmmstudy.run import ledger, notify, overview, page, workflow
+from lmmstudy.config.study import ConfigError
+from lmmstudy.run import ledger, notify, overview, page, state, workflow
+from lmmstudy.run.arguments import check_arguments
 from lmmstudy.run.codes import MEANING, Exit, gravest
+from lmmstudy.run.damage import remove_damaged
 from lmmstudy.run.drift import Change, compare
 from lmmstudy.run.lock import Held, abandoned, hold, locked_by_snakemake
 from lmmstudy.run.snapshot import snapshot
 
 RUNS = Path("runs")
 STATE = RUNS / "state.json"
+CONFIG = RUNS / "config.yaml"
+"""The configuration of the last run."""
 SHOWN = 5
 """Moves and datasets that the terminal shows; runs/last.html has them all."""
 
@@ -34,7 +39,7 @@ def execute(config: str, arguments: Sequence[str]) -> Exit:
     """
     try:
         return _locked(config, arguments)
-    except OSError as error:
+    except (Damaged, OSError) as error:
         _say(_sentence(error))
         return Exit.CRASH
 
@@ -57,8 +62,12 @@ def _locked(config: str, arguments: Sequence[str]) -> Exit:
 def _recorded(name: str, begun: str, config: str, arguments: Sequence[str], lock: int) -> Exit:
     """The run between its `started` and its `finished` line."""
     path, clock = RUNS / "ledger.jsonl", time.monotonic()
-    events = ledger.read(path)
-    for run in ledger.unfinished(events):
+    odd = ledger.Odd()
+    events = ledger.read(path, odd)
+    if odd.count:
+        lines = "1 line" if odd.count == 1 else f"{odd.count} lines"
+        _say(f"{path}: {lines} cannot be used and are left out ({odd.first}).")
+    for run in ledger.unfinished(events, odd):
         _say(f"The run {run} was interrupted; this one goes on from what it finished.")
         ledger.append(path, {"event": "interrupted", "run": run, "time": begun, "noticed_by": name})
     start = {"event": "started", "run": name, "time": begun, "config": config, "pid": os.getpid()}
@@ -66,7 +75,8 @@ def _recorded(name: str, begun: str, config: str, arguments: Sequence[str], lock
     ledger.append(path, start | here)
     end: dict[str, Any] = {}
     try:
-        code = _run(name, config, arguments, lock, end)
+        told = {event["dataset"] for event in events if event["event"] == "dataset"}
+        code = _run(name, config, arguments, lock, told, end)
     except ConfigError as problems:
         _say(str(problems))
         code, end["message"] = Exit.CONFIG, str(problems)
@@ -75,7 +85,7 @@ def _recorded(name: str, begun: str, config: str, arguments: Sequence[str], lock
         code, end["message"] = Exit.CRASH, str(error)
     except KeyboardInterrupt:
         code, end["message"] = Exit.CRASH, "stopped by the user"
-    except OSError as error:
+    except (Damaged, OSError) as error:
         _say(_sentence(error))
         code, end["message"] = Exit.CRASH, _sentence(error)
     except Exception as error:
@@ -91,20 +101,27 @@ def _recorded(name: str, begun: str, config: str, arguments: Sequence[str], lock
     return code
 
 
-def _run(name: str, config: str, arguments: Sequence[str], lock: int, end: dict[str, Any]) -> Exit:
-    """Snakemake, then the comparison; `end` gains what the `finished` line tells of it."""
-    checked = study({}, where=config)
+def _run(
+    name: str, config: str, arguments: Sequence[str], lock: int, told: set[str], end: dict[str, Any]
+) -> Exit:
+    """Snakemake, then the comparison; `end` gains what the `finished` line tells of it.
+
+    told : datasets that the ledger tells of.
+    """
+    check_arguments(arguments, workflow.snakefile())
+    checked = workflow.checked_copy(config, CONFIG)
     if locked_by_snakemake(Path.cwd()):
         if not abandoned(Path.cwd()):
             end["message"] = "Snakemake is at work in this folder, or was stopped on another machine"
             _say(f"{end['message']}: if none is, say snakemake --unlock. Nothing was done.")
             return Exit.LOCKED
-        workflow.unlock(config)
+        workflow.unlock(CONFIG)
     before = _last_good()
+    _mend(name, checked)
     log = RUNS / "logs" / f"{name}.log"
-    status = workflow.run(workflow.command(config, arguments), log, lock, RUNS / "lock")
+    status = workflow.run(workflow.command(CONFIG, arguments), log, lock, RUNS / "lock")
     end |= {"snakemake": status, "jobs": workflow.jobs(log)}
-    changes = _compare(name, checked, before)
+    changes = _compare(name, checked, before, told)
     stale = _stale(checked)
     if stale:
         end["stale"] = sorted(stale)
@@ -128,22 +145,26 @@ def _run(name: str, config: str, arguments: Sequence[str], lock: int, end: dict[
     return code
 
 
-def _last_good() -> dict[str, Any]:
+def _last_good() -> state.State:
     """The last good run of each dataset. Raises DataError: with a wrong one drift would go unnoticed."""
-    try:
-        state = read_json(STATE) if STATE.exists() else {}
-    except (ValueError, RecursionError):
-        state = None
-    if not isinstance(state, dict) or not all(isinstance(entry, dict) for entry in state.values()):
-        raise DataError(
-            f"{STATE} is damaged: put a copy back, or remove it, which makes the next results the reference."
+    last, present = state.read(STATE), ledger.now()
+    ahead = {name: entry for name, entry in last.items() if entry.get("data_since", "") > present}
+    for entry in ahead.values():
+        entry["data_since"] = present
+    if ahead:
+        _say(
+            f"{STATE} dates raw files after the clock of this machine ({quoted(list(ahead), SHOWN)}): "
+            "their age counts from now."
         )
-    return state
+    return last
 
 
-def _compare(name: str, config: dict[str, Any], old: dict[str, Any]) -> list[Change]:
-    """Changes since `old`, the last good run of each dataset; the good runs are brought up to date."""
-    new: dict[str, Any] = {}
+def _compare(name: str, config: dict[str, Any], old: state.State, told: set[str]) -> list[Change]:
+    """Changes since `old`, the last good run of each dataset; the good runs are brought up to date.
+
+    told : datasets that the ledger tells of.
+    """
+    new: state.State = {}
     changes = []
     for dataset, stanza in sorted(config["datasets"].items()):
         before = old.get(dataset, {})
@@ -155,21 +176,24 @@ def _compare(name: str, config: dict[str, Any], old: dict[str, Any]) -> list[Cha
             same = "good" in before and now["causes"]["data"] == before["good"]["causes"]["data"]
             since = before["data_since"] if same else ledger.now()
             new[dataset] = {"good": now, "run": name, "failing": False, "data_since": since}
+            if change.kind == "new" and dataset in told:
+                message = f"{dataset} has results, and no earlier ones stand in {STATE} to compare them with"
+                change = replace(change, message=message)
             if before.get("failing") and change.kind == "same":
                 message = f"{dataset} has results again; nothing moved"
                 change = replace(change, kind="recovered", message=message)
         changes.append(change)
     for dataset in sorted(set(old) - set(new)):
         changes.append(Change(dataset, Exit.SAME, "removed", f"{dataset} is no longer in the configuration"))
-    write_json(new, STATE)
+    state.write(new, STATE)
     return changes
 
 
 def _stale(config: dict[str, Any]) -> dict[str, str]:
     """A sentence for each dataset whose raw file has been the same for more than its `max_age` in days."""
-    state = read_json(STATE)
+    last = state.read(STATE)
     limits = {name: stanza["max_age"] for name, stanza in config["datasets"].items() if "max_age" in stanza}
-    since = {name: state.get(name, {}).get("data_since") for name in limits}
+    since = {name: last.get(name, {}).get("data_since") for name in limits}
     ages = {name: ledger.age(moment) for name, moment in since.items() if moment}
     return {
         name: f"The raw file has not changed for {age:.1f} days (max_age: {limits[name]:g})"
@@ -178,8 +202,22 @@ def _stale(config: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _sentence(error: OSError) -> str:
+def _mend(name: str, config: dict[str, Any]) -> None:
+    """Remove results and reports that are damaged, and tell it."""
+    damaged = remove_damaged(config, Path.cwd())
+    if not damaged:
+        return
+    for path, reason in list(damaged.items())[:SHOWN]:
+        _say(f"{path} is made again: {reason}.")
+    if len(damaged) > SHOWN:
+        _say(f"... and {len(damaged) - SHOWN} more files: see {RUNS / 'ledger.jsonl'}")
+    ledger.append(RUNS / "ledger.jsonl", {"event": "damaged", "run": name, "files": damaged})
+
+
+def _sentence(error: Damaged | OSError) -> str:
     """What the machine prevented."""
+    if isinstance(error, Damaged):
+        return f"A file under {RUNS} cannot be used: {error}."
     reason = error.strerror or str(error)
     return f"The run cannot use {error.filename or 'its folder'} ({reason}): correct this and run again."
 

@@ -7,10 +7,14 @@ killed has a `started` line and no `finished` line; the next run adds an `interr
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from lmmcore.stored import Damaged, check, open_regular, parsed
+from lmmstudy.run.codes import Exit
 
 Event = dict[str, Any]
 
@@ -30,46 +34,88 @@ def append(path: Path, event: Mapping[str, Any]) -> None:
         os.close(descriptor)
 
 
-NEEDED: dict[str, dict[str, type]] = {
-    "started": {"run": str},
-    "dataset": {"run": str, "dataset": str, "message": str},
+NUMBERS = [(None, float)]
+MOVE = {"name": str, "old": NUMBERS, "new": NUMBERS, "size": (None, float), "unit": str}
+KEY = {"term": str, "estimate": float, "low": float, "high": float}
+EXIT = tuple(int(code) for code in Exit)
+SHAPES: dict[str, dict[str, Any]] = {
+    "started": {"run": str, "time?": str},
+    "dataset": {
+        **{"run": str, "dataset": str, "message": str, "kind?": str, "exit?": EXIT},
+        **{"causes?": [str], "conclusions?": [str], "moves?": [MOVE], "key?": (None, KEY)},
+    },
     "interrupted": {"run": str},
-    "finished": {"run": str, "exit": int},
+    "finished": {"run": str, "exit": EXIT, "outcome?": str},
 }
-"""What the next run reads of an event, and its type."""
+"""What is read of an event again."""
+LONGEST = 2**24
+"""Bytes of a line; ours have some thousand."""
 
 
-def read(path: Path) -> list[Event]:
-    """Every event of the ledger, the oldest first; lines that were cut off or are no event are left out."""
-    if not path.exists():
-        return []
+@dataclass
+class Odd:
+    """Lines of a ledger that are no event: how many, where the first is and why, and what they hold."""
+
+    count: int = 0
+    first: str = ""
+    texts: list[bytes] = field(default_factory=list)
+
+    def add(self, number: int, line: bytes, reason: Damaged) -> None:
+        """Line `number` is one."""
+        self.first = self.first or f"line {number}: {reason}"
+        self.count += 1
+        self.texts.append(line[:10_000])
+
+
+def read(path: Path, odd: Odd | None = None) -> list[Event]:
+    """Every event of the ledger, the oldest first; lines that are none are left out, and named in `odd`."""
     events = []
-    for line in path.read_text("utf-8", errors="replace").split("\n"):
+    for number, line in enumerate(_lines(path), start=1):
         try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if _is_event(event):
+            event = parsed(line)
+            check_event(event)
+        except Damaged as reason:
+            if odd is not None and line.strip():
+                odd.add(number, line, reason)
+        else:
             events.append(event)
     return events
 
 
-def _is_event(line: Any) -> bool:
-    if not isinstance(line, dict) or not isinstance(line.get("event"), str):
-        return False
-    needed = NEEDED.get(line["event"], {})
-    return all(isinstance(line.get(key), kind) for key, kind in needed.items())
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines of the file, of those beyond LONGEST the beginning; none where there is no file."""
+    try:
+        file = open_regular(path)
+    except FileNotFoundError:
+        return
+    with file:
+        while line := file.readline(LONGEST):
+            rest = line
+            while len(rest) == LONGEST and not rest.endswith(b"\n"):
+                rest = file.readline(LONGEST)
+            yield line
 
 
-def unfinished(events: list[Event]) -> list[str]:
-    """Runs that started and neither finished nor were reported as interrupted."""
+def check_event(event: Any) -> None:
+    """Raise Damaged for what is no event, or one whose parts are not as this version writes them."""
+    check(event, {"event": str})
+    check(event, SHAPES.get(event["event"], {}))
+    for move in event.get("moves", ()) if event["event"] == "dataset" else ():
+        if len(move["old"]) != 3 or len(move["new"]) != 3:
+            raise Damaged("a move is not from an estimate with two limits to another")
+
+
+def unfinished(events: list[Event], odd: Odd | None = None) -> list[str]:
+    """Runs that started and neither finished nor were reported as interrupted, nor stand in an odd line: it
+    may have said so."""
     open_runs: dict[str, None] = {}
     for event in events:
         if event.get("event") == "started":
             open_runs[event["run"]] = None
         elif event.get("event") in ("finished", "interrupted"):
             open_runs.pop(event.get("run", ""), None)
-    return list(open_runs)
+    texts = odd.texts if odd else []
+    return [run for run in open_runs if not any(run.encode() in text for text in texts)]
 
 
 def last_finished(events: list[Event]) -> Event | None:

@@ -4,16 +4,22 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from lmmstudy.base.files import read_json
+from lmmstudy.base.files import DAMAGED, read_json
 
 RESULTS, REPORTS = Path("results"), Path("reports")
 
 
 def failures(datasets: Iterable[str], results: str | Path = RESULTS) -> list[str]:
     """One sentence for each dataset that ended without a selected model, among those that got so far."""
-    paths = [Path(results) / dataset / "selection.json" for dataset in datasets]
-    selections = [read_json(path) for path in paths if path.exists()]
-    return [s["message"] for s in selections if s["status"] != "ok"]
+    sentences = []
+    for dataset in datasets:
+        try:
+            selection = read_json(Path(results) / dataset / "selection.json")
+            if selection["status"] != "ok":
+                sentences.append(str(selection["message"]))
+        except DAMAGED:  # it did not get so far
+            continue
+    return sentences
 
 
 def unfinished_index(datasets: Sequence[str], compare: bool) -> None:

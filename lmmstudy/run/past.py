@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lmmstudy.base.files import DAMAGED
+from lmmstudy.base.files import Damaged
 from lmmstudy.report.refit.series import Interval
 from lmmstudy.run.drift import move_of
-from lmmstudy.run.ledger import Event
+from lmmstudy.run.ledger import Event, check_event
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ def pasts(events: Sequence[Event]) -> dict[str, Past]:
 def _is_readable(event: Event) -> bool:
     """Whether its numbers are as this version writes them."""
     try:
-        _key(event), Past("", event, False, ()).details
-    except DAMAGED:
+        check_event(event)
+    except Damaged:
         return False
     return True
 

@@ -6,8 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from lmmstudy.config.study import study
-from lmmstudy.run.workflow import command
+from lmmstudy.run.workflow import checked_copy, command
 
 ELSEWHERE = {"TZ": "Pacific/Kiritimati", "LC_ALL": "C", "PYTHONHASHSEED": "1"}
 """Another time zone, another locale, another order of sets: results may not depend on them."""
@@ -19,9 +18,9 @@ def verify(config: str) -> tuple[int, list[str]]:
     Gives the number of files compared and a sentence for each that is not the same. Raises ConfigError, and
     RuntimeError with Snakemake's last lines when the study cannot be run again.
     """
-    checked = study({}, where=config)
     here = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="lmm-verify-") as root:
+        checked = checked_copy(config, Path(root, "config.yaml"))
         raw = [Path(dataset["path"]) for dataset in checked["datasets"].values()]
         # Raw files at `../..` have a place in it too.
         folder = Path(root).joinpath(*"x" * max(path.parts.count("..") for path in raw), "x")
@@ -29,7 +28,7 @@ def verify(config: str) -> tuple[int, list[str]]:
         allowed = [str(here), *(str(here / other) for other in checked["files"]["raw_folders"])]
         arguments = ("--cores", "1", "--directory", str(folder))
         done = subprocess.run(
-            command(str(here / config), arguments, files={"raw_folders": allowed}),
+            command(Path(root, "config.yaml"), arguments, files={"raw_folders": allowed}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -9,7 +9,7 @@ from typing import Any
 from lmmstudy.base.files import DAMAGED, file_sha256, read_json
 from lmmstudy.base.fingerprint import fingerprints
 from lmmstudy.base.project import PACKAGES, PROJECT
-from lmmstudy.base.text import did_you_mean
+from lmmstudy.base.text import did_you_mean, shown
 from lmmstudy.config.places import usable
 from lmmstudy.config.study import plan
 
@@ -59,7 +59,7 @@ def _of_job(job: str, path: Path, wanted: Mapping[str, Any], fingerprint: str) -
         yield f"results: {path} does not exist; {job} runs"
         return
     except DAMAGED:
-        yield f"results: {path} is damaged; remove it, so that {job} runs"
+        yield f"results: {path} is damaged; {job} runs"
         return
     for place, now, was in _differences(wanted, config):
         yield f"config: {place} is {now}, it was {was}; {job} runs"
@@ -78,7 +78,8 @@ def _differences(new: Any, old: Any, place: str = "") -> Iterator[tuple[str, str
             inner = f"{place}.{key}" if place else str(key)
             yield from _differences(new.get(key, ABSENT), old.get(key, ABSENT), inner)
     elif new != old:
-        yield place, repr(new) if new != ABSENT else ABSENT, repr(old) if old != ABSENT else ABSENT
+        was, now = (value if value == ABSENT else shown(value, 200) for value in (old, new))
+        yield place, now, was
 
 
 def _version(package: str) -> str:

@@ -1,4 +1,5 @@
-"""Calling Snakemake: the command, its output to the terminal and to a file, a sign of life."""
+"""Calling Snakemake: the configuration and the command, its output to the terminal and to a file, a sign of
+life."""
 
 import json
 import os
@@ -6,31 +7,59 @@ import re
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lmmcore.errors import DataError
+from lmmstudy.base.files import DAMAGED, read_bytes, write_atomically
 from lmmstudy.base.project import PROJECT
+from lmmstudy.config.study import study
 
 HEARTBEAT = 30.0
 """Seconds between two signs of life."""
 
 
-def command(config: str, arguments: Sequence[str], **keys: Any) -> list[str]:
-    """The Snakemake call for the configuration file `config`, from the folder of the study.
+def checked_copy(config: str, copy: Path) -> dict[str, Any]:
+    """The checked configuration of the file `config`, whose content is written to `copy`.
+
+    Snakemake is given the copy: so what runs is what was checked, whatever is written to the file meanwhile,
+    and whatever Snakemake would make of its name (007 is a number to it). Raises ConfigError, DataError.
+    """
+    before = _content(config)
+    checked = study({}, where=config)
+    if before is None or _content(config) != before:
+        raise DataError(f"{config} changed while it was read: run again when whoever writes it is done.")
+    write_atomically(copy, lambda place: place.write_bytes(before))
+    return checked
+
+
+def _content(path: str) -> bytes | None:
+    try:
+        return read_bytes(path)
+    except DAMAGED:  # the checks have the sentence for it
+        return None
+
+
+def snakefile() -> Path:
+    """The workflow: that of this folder if it has one, else the project's."""
+    own = Path("Snakefile").resolve()
+    return own if own.is_file() else PROJECT / "Snakefile"
+
+
+def command(config: Path, arguments: Sequence[str], **keys: Any) -> list[str]:
+    """The Snakemake call for the configuration file `config`, a copy of plain name, from the study's folder.
 
     arguments : for Snakemake. keys : keys of the configuration to change.
     """
-    snakefile = Path("Snakefile").resolve()
-    if not snakefile.is_file():
-        snakefile = PROJECT / "Snakefile"
     cores = () if _has_cores(arguments) else ("--cores", "all")
-    python = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
+    python = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile())]
     changes = [f"{key}={json.dumps(value)}" for key, value in keys.items()]
     return [*python, *cores, *arguments, "--config", f"study_config={config}", *changes]
 
 
-def unlock(config: str) -> None:
+def unlock(config: Path) -> None:
     """Remove Snakemake's lock, which a killed run left."""
     call = [*command(config, ()), "--unlock"]
     subprocess.run(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
@@ -66,11 +95,10 @@ def run(call: Sequence[str], log: Path, lock: int, heartbeat: Path) -> int:
 
 
 def jobs(log: Path) -> dict[str, int]:
-    """How many jobs of each rule the run had, from its log."""
+    """How many jobs of each rule the run finished, from its log."""
     text = log.read_text("utf-8", errors="replace")
-    table = re.search(r"^job +count\n[- ]+\n((?:\w+ +\d+\n)+)", text, re.MULTILINE)
-    rows = [line.split() for line in table[1].splitlines()] if table else []
-    return {rule: int(number) for rule, number in rows if rule not in ("total", "all")}
+    done = Counter(re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)$", text, re.MULTILINE))
+    return {rule: number for rule, number in sorted(done.items()) if rule != "all"}
 
 
 def _beat(heartbeat: Path, done: threading.Event) -> None:

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from lmmstudy.run import state
 from tests.support.studies import MODELS, Study, new_study, stanza, write_raw
 
 
@@ -89,11 +90,13 @@ def test_data_config_and_failures_are_told_apart(mine):
 
 
 def test_numbers_that_move_though_nothing_changed(mine):
-    record = mine.folder / "results/beta/models/random_intercept.json"
-    fitted = json.loads(record.read_text())
-    fitted["fixed"][1]["estimate"] += 1
-    record.write_text(json.dumps(fitted))
-    run = mine.lmm("run", "--", "--touch")
+    """The last good run is made to have other numbers of the same causes."""
+    path = mine.folder / "runs/state.json"
+    last = state.read(path)
+    slope = last["beta"]["good"]["estimates"]["t"]
+    slope[:3] = [number + 1 for number in slope[:3]]
+    state.write(last, path)
+    run = mine.lmm("run")
     assert run.status == 40, run.text
     assert "beta: 1 of" in run.text and "though neither data" in run.text
 

@@ -1,7 +1,7 @@
 """The numbers of a page as data: one object, results.json, and a CSV file for each table of data_names.
 
 The object is what the page is made from, with nothing rounded; only what is as long as the data stands in
-rows.csv and effects.csv alone. Equal results give equal bytes.
+rows.csv and effects.csv alone. It also holds the checksum of each table. Equal results give equal bytes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lmmcore.diagnostics.bands import SEED
-from lmmstudy.base.files import write_json, write_text
+from lmmstudy.base.files import file_sha256, write_result, write_text
 from lmmstudy.report.alerts import alerts
 from lmmstudy.report.attempt import Attempts
 from lmmstudy.report.data.names import RESULTS, TABLES
@@ -26,14 +26,16 @@ FORMULA = r"^[=+\-@\t\r]"
 
 def write_files(study: Study, folder: str | Path) -> None:
     """Write every file of data_names.FILES to `folder`."""
-    attempt = Attempts()
+    attempt, sums = Attempts(), {}
     found: dict[str, Any] = attempt("The tables", lambda: tables(study), {})
     for name, columns in TABLES.items():
-        rows = found.get(name, ())
+        rows, path = found.get(name, ()), Path(folder, f"{name}.csv")
         text = attempt(name, partial(csv_text, columns, rows), "")
-        write_text(text or csv_text(columns, ()), Path(folder, f"{name}.csv"))
+        write_text(text or csv_text(columns, ()), path)
+        sums[path.name] = file_sha256(path)
     whole = attempt(RESULTS, lambda: results(study), {"dataset": study.dataset})
-    write_json(whole | {"lost": study.lost | attempt.lost}, Path(folder, RESULTS))
+    whole |= {"lost": study.lost | attempt.lost, "tables_sha256": sums}
+    write_result(whole, Path(folder, RESULTS))
 
 
 def results(study: Study) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lmmstudy.config.formulas import columns_of
+from lmmstudy.config.formulas import columns_of_terms
 from lmmstudy.report.refit.rows import Rows, values
 from lmmstudy.report.refit.series import Curve
 
@@ -17,7 +17,7 @@ def varying(frame: Any, design: Mapping[str, Any]) -> tuple[str, ...]:
     subject = values(frame, design["subject"])
     subjects = len(set(subject))
     own = {design.get(key) for key in ("subject", "time", "response", "group")}
-    names = [name for name in columns_of(design["fixed"]) if name not in own and name in frame.columns]
+    names = [name for name in columns_of_terms(design["fixed"]) if name not in own and name in frame.columns]
     return tuple(
         name for name in names if len(set(zip(subject, values(frame, name), strict=True))) > subjects
     )
@@ -61,7 +61,7 @@ def reference(frame: Any, design: Mapping[str, Any]) -> tuple[dict[str, Any], tu
             common = Counter(column)
             base[name] = min(common, key=lambda v: (-common[v], str(v)))
     named = tuple((name, f"{v:.4g}" if isinstance(v, float) else str(v)) for name, v in base.items())
-    in_model = columns_of(design["fixed"])
+    in_model = columns_of_terms(design["fixed"])
     return base, tuple((name, value) for name, value in named if name in in_model)
 
 

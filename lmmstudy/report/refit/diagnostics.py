@@ -13,7 +13,7 @@ from lmmcore.diagnostics.qq import Quantiles, effect_quantiles, residual_quantil
 from lmmcore.diagnostics.semivariogram import Semivariogram, semivariogram
 from lmmcore.diagnostics.serial import Autocorrelation, residual_autocorrelation
 from lmmcore.diagnostics.spread import VarianceOverTime, VisitMoments, variance_over_time, visit_moments
-from lmmstudy.config.formulas import columns_of
+from lmmstudy.config.formulas import columns_of_terms
 from lmmstudy.report.attempt import Attempts
 from lmmstudy.report.refit.rows import Rows
 from lmmstudy.report.words.hypotheses import focal_terms
@@ -112,6 +112,6 @@ def _columns(fit: Any, design: Mapping[str, Any]) -> list[str]:
     """Time, if it is a number of the model, and the columns of the fixed effects that the model has."""
     columns = fit.solution.model.table.columns
     time = [design["time"]] if design.get("time") else []
-    names = dict.fromkeys([*time, *columns_of(design["fixed"])])
+    names = dict.fromkeys([*time, *columns_of_terms(design["fixed"])])
     numbers = [name for name in names if name in columns and not isinstance(columns[name], Factor)]
     return [*numbers, *(name for name in names if name in columns and name not in numbers)]

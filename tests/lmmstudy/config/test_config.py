@@ -130,8 +130,11 @@ def test_formula_templates_replace_exactly_four_keys():
     [
         ("y ~ sin(2*pi*Time) + cos(2*pi*Time)", ["y", "Time"]),
         ("log(y) ~ bs(x, df=4) + a:b + (1 + t || id)", ["y", "x", "a", "b", "t", "id"]),
-        ("y ~ `two words` + x.1 + I(x**2) + 1e5", ["y", "two words", "x.1", "x"]),
+        ("y ~ `two words` + x.1 + I(1e5 * x**2)", ["y", "two words", "x.1", "x"]),
         ("y ~ 0 + C(visit) + (1 | site/id)", ["y", "visit", "site", "id"]),
+        ("y ~ t + Q('x')", []),
+        ("y ~ I([a for a in x])", []),
+        ("y ~ I(lambda a: x)", []),
     ],
 )
 def test_columns_of_a_formula(formula, columns):
