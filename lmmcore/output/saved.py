@@ -31,7 +31,7 @@ from lmmcore.formula.parse import parse
 from lmmcore.model.specification import Specification
 from lmmcore.result import Fit
 from lmmcore.runtime import arguments
-from lmmcore.stored import Damaged, check, parsed, read_bytes, write_atomically
+from lmmcore.runtime.stored import Damaged, check, parsed, read_bytes, write_atomically
 
 KEY = b"lmmcore"
 FORMAT = 2
@@ -76,7 +76,7 @@ SHAPE = {
 def save(fit: Fit, path: str | Path) -> None:
     """Write a fit to a file that load() reads, at once or not at all.
 
-    Raises FitError for a structure of another package.
+    Raises FitError for a structure of another package, DataError where nothing can be written.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

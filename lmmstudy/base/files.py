@@ -17,7 +17,7 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
-from lmmcore.stored import Damaged, open_regular, parsed, read_bytes, write_atomically
+from lmmcore.runtime.stored import Damaged, open_regular, parsed, read_bytes, write_atomically
 
 __all__ = ["Damaged", "write_atomically"]
 

@@ -51,8 +51,8 @@ def main(given: Namespace) -> int:
     from lmmstudy.base.files import PAGE_OF_FIT, name_of_page
     from lmmstudy.clean.fit_table import fit_table
     from lmmstudy.clean.raw_bytes import Unusable
+    from lmmstudy.cli.targets import check_target
     from lmmstudy.fitting.structures import residual_of, variance_of
-    from lmmstudy.targets import check_target
 
     if given.report is not None:
         check_target(given.report, "The report", lambda path: name_of_page(path) == PAGE_OF_FIT, given.force)

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from lmmcore.errors import DataError
-from lmmcore.stored import check, parsed
+from lmmcore.runtime.stored import check, parsed
 from lmmstudy.base.files import canonical_json, write_atomically
 from lmmstudy.base.text import one_line
 from lmmstudy.config.formulas import FITTED, columns_of, subject_columns

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lmmcore.errors import DataError
-from lmmcore.stored import check
+from lmmcore.runtime.stored import check
 from lmmstudy.base.files import Damaged, file_sha256, name_of_page, read_result
 from lmmstudy.report.data.names import RESULTS
 

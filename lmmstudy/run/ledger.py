@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lmmcore.stored import Damaged, check, open_regular, parsed
+from lmmcore.runtime.stored import Damaged, check, open_regular, parsed
 from lmmstudy.run.codes import Exit
 
 Event = dict[str, Any]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lmmcore.errors import DataError
-from lmmcore.stored import Damaged, check
+from lmmcore.runtime.stored import Damaged, check
 from lmmstudy.base.files import read_json, write_result
 from lmmstudy.run.snapshot import CAUSES
 

@@ -16,7 +16,7 @@ from lmmstudy.run import ledger, overview, state
 from lmmstudy.run.codes import Exit
 from lmmstudy.run.damage import remove_damaged
 from lmmstudy.run.drift import compare
-from tests.alterations import DEEP, ODD, of_bytes, of_values, text_of
+from tests.support.alterations import DEEP, ODD, of_bytes, of_values, text_of
 from tests.support.studies import MODELS, Study, new_study, stanza, write_raw
 
 

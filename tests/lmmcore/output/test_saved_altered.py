@@ -9,7 +9,7 @@ import pytest
 
 import lmmcore as lmm
 from lmmcore.output.saved import KEY
-from tests.alterations import ODD, of_bytes, of_values, text_of
+from tests.support.alterations import ODD, of_bytes, of_values, text_of
 
 
 @pytest.fixture(scope="module")
