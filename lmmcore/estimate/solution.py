@@ -26,10 +26,10 @@ from lmmcore.system.nested import NestedMoments
 ZERO = 1e-10
 # Added to the relative variances of a solution that another search starts from.
 SMALL = 1e-3
-# Share of the squared response that is left given everything else, with which so many digits of the deviance
-# are lost that it is evaluated by other moments; ROUGHLY : of the response itself, whatever its weights are.
-LOST = 1e-7
-ROUGHLY = 1e-4
+# Share of the squared response, or of a column of X, that is left given everything else, with which so many
+# digits of the deviance are lost that it is evaluated by other moments; ROUGHLY : whatever R and weights are.
+LOST = 1e-5
+ROUGHLY = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,20 +169,22 @@ def solve(model: Model, near: Solution | None = None) -> Solution:
 
 
 def _loses_digits(model: Model, optimum: Optimum) -> bool:
-    """Whether so little of the squared response is left, given everything else, that noise drowns it."""
-    if model.make_deflated is None or not model.covariances[0].q:
+    """Whether so little is left of y, or of a column of X, given everything else, that noise drowns it."""
+    if model.make_deflated is None or not any(covariance.q for covariance in model.covariances):
         return False
-    left = optimum.evaluation.value.profile.lower[-1, -1] ** 2
-    if left > ROUGHLY * model.variation:
+    lower = optimum.evaluation.value.profile.lower
+    left = np.append((lower[:-1] ** 2).sum(axis=1), lower[-1, -1] ** 2)
+    # X'X = n I where rows are independent.
+    if np.all(left > ROUGHLY * np.append(np.full(model.p, model.n), model.variation)):
         return False
-    objective, theta = optimum.objective, optimum.evaluation.theta
-    given = objective.given(theta[objective.residual])
+    theta, phi = optimum.evaluation.theta, optimum.evaluation.theta[optimum.objective.split :]
+    given = optimum.objective.given(theta[optimum.objective.residual])
     assert given is not None  # its deviance is known
-    cells = given.moments
-    if isinstance(cells, NestedMoments):
-        cells = cells.cells(theta[objective.split :])
-    assert isinstance(cells, Subjects | Patterns)
-    return bool(left < LOST * cells.S[-1, -1].sum())
+    moments = given.moments
+    while isinstance(moments, NestedMoments):
+        phi, moments = phi[moments.split :], moments.below
+    cells = moments if isinstance(moments, Subjects | Patterns) else moments.at(phi)
+    return bool(np.any(left < LOST * np.diagonal(cells.S.sum(axis=2))[-len(left) :]))
 
 
 def _deflated(model: Model, objective: Objective, starts: Sequence[np.ndarray]) -> Optimum:

@@ -16,7 +16,7 @@ from lmmcore.model.coordinates import Centred, Coordinates, centre, rotations
 from lmmcore.model.identified import check_told_apart
 from lmmcore.model.specification import Model, RandomBlock, Rows
 from lmmcore.system.chunks import objective_of
-from lmmcore.system.deflated import Deflated, within_units
+from lmmcore.system.deflated import Deflated, least_squares, within_units
 from lmmcore.system.grid import GridObjective
 from lmmcore.system.moments.dense import dense_moments
 from lmmcore.system.moments.gram import gram
@@ -104,22 +104,37 @@ class Assembly:
         return nested(self.raw[-1].rotated(*self.turns[-1]), self.covariances, self.rows.units)
 
     def deflated(self, b: np.ndarray | None = None) -> Deflated:
-        """Moments of what the columns of X and y leave over of their projections on Z of the outermost units.
+        """Moments of what the columns of X and y leave over of their projections on Z, level by level.
 
         b : (p,) coefficients, in the model's coordinates, of the part of y along X that is taken away first.
         """
-        (Z, XY), (fixed, random) = self.columns[0], self.turns[0]
-        unit = self.rows.units[0]
-        within, shift, left = within_units(Z, XY, unit, None if b is None else fixed @ b)
-        columns = [(own, [*others[: -len(XY)], *left]) for own, others in self.columns]
+        fixed = self.turns[0][0]
+        XY = np.array([np.broadcast_to(column, (len(self.rows.y),)) for column in self.columns[0][1]])
+        b = least_squares(self._left_over(XY)[0][-len(XY) :], XY) if b is None else fixed @ b
+        XY[-1] -= b @ XY[:-1]
+        left, shifts = self._left_over(XY)
+        Z = self.columns[-1][0]
         innermost: Subjects | ResidualMoments
         if self.residual is None:
-            innermost = independent(*columns[-1], self.rows.units[-1]).rotated(*self.turns[-1])
+            innermost = independent(Z, [*left], self.rows.units[-1]).rotated(*self.turns[-1])
         else:
-            innermost = self.residual(*columns[-1]).rotated(*self.turns[-1])
-        moments = nested(innermost, self.covariances, self.rows.units)
-        shift = turned(shift, beside_one(fixed), np.linalg.inv(random).T)
-        return Deflated(moments, shift, np.linalg.solve(fixed, within))
+            innermost = self.residual(Z, [*left]).rotated(*self.turns[-1])
+        shifts = [
+            turned(shift, beside_one(outside), np.linalg.inv(random).T)
+            for shift, (outside, random) in zip(shifts, self.turns, strict=True)
+        ]
+        moments = nested(innermost, self.covariances, self.rows.units, shifts)
+        return Deflated(moments, shifts[0], np.linalg.solve(fixed, b))
+
+    def _left_over(self, XY: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+        """What is left : (r, n) of the columns beside the innermost Z: of Z of the levels above, the nearest
+        first, then of [X y]; and the projections of each level, outermost first."""
+        left, above, shifts = XY, list[np.ndarray](), []
+        for (Z, _), unit in zip(self.columns, self.rows.units, strict=True):
+            shift, left = within_units(Z, [*above, *left], unit)
+            above = Z
+            shifts.append(shift)
+        return left, shifts
 
     def grid(self, R: WrittenOut) -> Grid | None:
         """The data summed by pattern of visits; None where they make no grid."""
@@ -150,14 +165,20 @@ def nested(
     innermost: Subjects | ResidualMoments,
     covariances: Sequence[RandomCovariance],
     units: Sequence[SortedRows],
+    shifts: Sequence[np.ndarray] | None = None,
 ) -> Subjects | ResidualMoments:
-    """Moments of the outermost units from those of the innermost ones."""
+    """Moments of the outermost units from those of the innermost ones; shifts : see Assembly.deflated."""
     moments = innermost
     for level in range(len(covariances) - 2, -1, -1):
         outer = units[level + 1].outer
         assert outer is not None
         moments = NestedMoments(
-            covariances[level + 1], moments, covariances[level].q, outer, units[level].outer
+            covariances[level + 1],
+            moments,
+            covariances[level].q,
+            outer,
+            units[level].outer,
+            None if shifts is None else shifts[level + 1],
         )
     return moments
 

@@ -7,9 +7,10 @@ the moments A, B, S of [Z e] and H, M, E as in lmmcore.system.level,
 
     G = S - sum B H B' + sum (C M B' + B M'C') + sum C E C',     U = M B' + E C',     h - C = H B' - M'C'
 
-in which nothing cancels; with h - C in the place of h all derivatives stay as they are. Nor may y and X
-cancel: y is taken less X b, which the likelihood does not notice, b by least squares within units at first
-and then the estimate.
+in which nothing cancels; with h - C in the place of h all derivatives stay as they are. Levels inside do the
+same with what the levels above have left over of [X y], and with Z of these (lmmcore.system.nested). Nor may
+y and X cancel: y is taken less X b, which the likelihood does not notice, b by least squares within units at
+first and then the estimate.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 from lmmcore.likelihood.evaluation import Evaluation, Value
 from lmmcore.likelihood.objective import Moments, Objective
 from lmmcore.likelihood.profile import profile
-from lmmcore.system.level import Level, level_at
+from lmmcore.system.level import Level, added, contracted, level_at
 from lmmcore.system.moments.patterns import PatternProjection, Patterns
 from lmmcore.system.moments.subjects import SortedRows, SubjectProjection, Subjects
 
@@ -30,7 +31,7 @@ from lmmcore.system.moments.subjects import SortedRows, SubjectProjection, Subje
 RANK = 1e-10
 # Rounds of projecting what is left: each takes away all but the last digits.
 ROUNDS = 3
-# Share of a column of X below which it does not vary within units.
+# Share of a column of X, or of a combination, below which it does not vary within units.
 WITHIN = 1e-8
 
 
@@ -56,10 +57,7 @@ class DeflatedObjective(Objective):
     def _value(self, theta: np.ndarray, cells: Subjects | Patterns) -> Value | None:
         assert isinstance(cells, Subjects)
         level = level_at(self.covariance.factor(theta[: self.split]), cells)
-        C = self.shift
-        across = np.einsum("ran,san->rs", C, np.einsum("abn,rbn->ran", level.M, cells.B))
-        both = np.einsum("ran,san->rs", C, np.einsum("abn,rbn->ran", level.E, C))
-        gram = cells.S[:, :, 0] - cells.quadratic(level.H) + across + across.T + both
+        gram = cells.S[:, :, 0] + added(level, cells.B, self.shift).sum(axis=2)
         best = profile(gram, self.n, self.reml)
         if best is None:
             return None
@@ -70,9 +68,7 @@ class DeflatedObjective(Objective):
         self, cells: Subjects | Patterns, level: Level
     ) -> tuple[SubjectProjection | PatternProjection, np.ndarray]:
         assert isinstance(cells, Subjects)
-        C = self.shift
-        U = np.einsum("abn,rbn->ran", level.M, cells.B) + np.einsum("abn,rbn->ran", level.E, C)
-        h = np.einsum("abn,rbn->ran", level.H, cells.B) - np.einsum("ban,rbn->ran", level.M, C)
+        U, h = contracted(level, cells.B, self.shift)
         return SubjectProjection(U), h
 
 
@@ -89,28 +85,27 @@ def undone(evaluation: Evaluation, within: np.ndarray) -> Evaluation:
 
 
 def within_units(
-    Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], rows: SortedRows, b: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """b : (p,), by least squares if it is not given; C : (r, q, N) and [e_X e_y] : (r, n), which have no part
-    left in Z_i."""
-    design, columns = (
-        np.array([np.broadcast_to(column, (rows.n,)) for column in some], dtype=float) for some in (Z, XY)
+    Z: Sequence[np.ndarray], XY: Sequence[np.ndarray], rows: SortedRows
+) -> tuple[np.ndarray, np.ndarray]:
+    """C : (r, q, N) and what is left of the columns of XY : (r, n), which have no part in Z_i."""
+    design, left = (
+        np.array([np.broadcast_to(column, (rows.n,)) for column in some], dtype=float).reshape(-1, rows.n)
+        for some in (Z, XY)
     )
     A = np.add.reduceat(design[:, None] * design[None], rows.starts, axis=2)
     inverse = np.linalg.pinv(A.transpose(2, 0, 1), rcond=RANK, hermitian=True)
+    shift = np.zeros((len(left), len(design), len(rows.starts)))
+    for _ in range(ROUNDS if len(design) else 0):
+        B = np.add.reduceat(left[:, None] * design[None], rows.starts, axis=2)
+        more = np.einsum("nab,rbn->ran", inverse, B)
+        shift += more
+        left = left - np.einsum("an,ran->rn", design, more[:, :, rows.subject])
+    return shift, left
 
-    def split(left: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        shift = np.zeros((len(left), len(design), len(rows.starts)))
-        for _ in range(ROUNDS):
-            B = np.add.reduceat(left[:, None] * design[None], rows.starts, axis=2)
-            more = np.einsum("nab,rbn->ran", inverse, B)
-            shift += more
-            left = left - np.einsum("an,ran->rn", design, more[:, :, rows.subject])
-        return shift, left
 
-    if b is None:
-        _, left = split(columns)
-        lengths = np.sqrt((columns[:-1] ** 2).sum(axis=1))
-        b = np.linalg.lstsq(left[:-1].T / lengths, left[-1], rcond=WITHIN)[0] / lengths
-    columns[-1] -= b @ columns[:-1]
-    return b, *split(columns)
+def least_squares(left: np.ndarray, XY: np.ndarray) -> np.ndarray:
+    """b : (p,) of what is left of y on what is left of X, 0 for columns of which nothing is; (p + 1, n)."""
+    lengths = np.sqrt((XY[:-1] ** 2).sum(axis=1))
+    vectors, values, turned = np.linalg.svd(left[:-1].T / lengths, full_matrices=False)
+    some = values > WITHIN
+    return (turned[some].T / values[some]) @ (vectors[:, some].T @ left[-1]) / lengths

@@ -45,7 +45,21 @@ class Level:
 def level_at(factor: np.ndarray, cells: Subjects | Patterns) -> Level:
     """The level's matrices; a singular Psi is nothing special, it is never inverted."""
     H, M, E, det = resolvent(cells.A, factor)
-    return Level(factor, H, M, E, float((cells.counts * np.log(det)).sum()))
+    with np.errstate(invalid="ignore", divide="ignore"):  # far out rounding can leave no determinant
+        log_det = float((cells.counts * np.log(det)).sum())
+    return Level(factor, H, M, E, log_det)
+
+
+def contracted(level: Level, B: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """U and h - C : (r, q, N) of columns Z_i c_i + e_i by the moments B of e; see lmmcore.system.deflated."""
+    U = np.einsum("abn,rbn->ran", level.M, B) + np.einsum("abn,rbn->ran", level.E, C)
+    return U, np.einsum("abn,rbn->ran", level.H, B) - np.einsum("ban,rbn->ran", level.M, C)
+
+
+def added(level: Level, B: np.ndarray, C: np.ndarray) -> np.ndarray:
+    """What u'V^-1 u has beside the S of e : (r, r, N), for the columns of contracted."""
+    U, h = contracted(level, B, C)
+    return np.einsum("ran,san->rsn", C, U) - np.einsum("ran,san->rsn", B, h)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ from lmmcore.covariance.random import RandomCovariance
 from lmmcore.covariance.residual import ResidualMoments
 from lmmcore.system.level import (
     Level,
+    added,
+    contracted,
     cross_derivatives,
     gram_derivative,
     level_at,
@@ -27,7 +29,7 @@ from lmmcore.system.level import (
     own_derivatives,
     weights_below,
 )
-from lmmcore.system.moments.subjects import Subjects, Weights
+from lmmcore.system.moments.subjects import SubjectProjection, Subjects, Weights
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class NestedMoments:
 
     below : moments of the smaller units, columns of W first, then [Z X y], sums by larger unit.
     q : columns of Z; unit : (N_2,) the larger unit of each smaller one, sorted; outer : (N,) the still larger
-    unit of each larger one, None where there is none.
+    unit of each larger one, None where there is none. shift : (q + r, q_2, N_2), C of lmmcore.system.deflated
+    where the columns of [Z X y] below are what is left of them beside W, None where they are whole.
     """
 
     covariance: RandomCovariance
@@ -44,6 +47,7 @@ class NestedMoments:
     q: int
     unit: np.ndarray
     outer: np.ndarray | None = None
+    shift: np.ndarray | None = None
 
     @property
     def split(self) -> int:
@@ -76,20 +80,22 @@ class NestedMoments:
     def at(self, phi: np.ndarray) -> Subjects:
         """The moments of the larger units."""
         cells, level = self._level(phi)
-        h = np.einsum("abn,rbn->ran", level.H, cells.B)
-        S = cells.S - self._by_unit(np.einsum("ran,san->rsn", cells.B, h))
+        if self.shift is None:
+            h = np.einsum("abn,rbn->ran", level.H, cells.B)
+            S = cells.S - self._by_unit(np.einsum("ran,san->rsn", cells.B, h))
+        else:
+            S = cells.S + self._by_unit(added(level, cells.B, self.shift))
         return self._split(S, cells.log_r + level.log_det)
 
     def first(self, phi: np.ndarray) -> list[Subjects]:
         """The moments' derivative by each parameter."""
         cells, level = self._level(phi)
-        U = cells.project(level.M).U
+        U, h = self._contracted(cells, level)
         E = level.E.sum(axis=2)
         result = []
         for direction in self.covariance.first(level.factor):
             S = -self._by_unit(np.einsum("ran,ab,sbn->rsn", U, direction, U, optimize=True))
             result.append(self._split(S, float((E * direction).sum())))
-        h = np.einsum("ab,rbn->ran", level.psi, U)
         for moment in self._first_below(phi):
             S = moment.S - self._by_unit(gram_derivative(moment, h))
             result.append(self._split(S, log_det_derivative(moment, level.H)))
@@ -98,17 +104,16 @@ class NestedMoments:
     def curvature(self, phi: np.ndarray, weights: Weights) -> np.ndarray:
         """The part of the Hessian linear in second derivatives of R_i^-1 and log|R_i| : (m, m)."""
         cells, level = self._level(phi)
-        projection = cells.project(level.M)
+        U, h = self._contracted(cells, level)
         yy = self._whole(weights)
         w = yy[:, :, self.unit]
         split, m = self.split, len(phi)
         hessian = np.zeros((m, m))
-        own = own_derivatives(self.covariance, level, cells, projection, w)
+        own = own_derivatives(self.covariance, level, cells, SubjectProjection(U), w)
         hessian[:split, :split] = own.hessian
         if not isinstance(self.below, Subjects):
-            h = np.einsum("ab,rbn->ran", level.psi, projection.U)
             first = self.below.first(phi[split:])
-            mixed, both = cross_derivatives(self.covariance, level, projection.U, h, w, first)
+            mixed, both = cross_derivatives(self.covariance, level, U, h, w, first)
             hessian[:split, split:], hessian[split:, :split] = mixed, mixed.T
             further = self.below.curvature(phi[split:], weights_below(level, h, w, yy))
             hessian[split:, split:] = both + further
@@ -117,18 +122,24 @@ class NestedMoments:
     def cones(self, phi: np.ndarray, weights: Weights) -> list[np.ndarray]:
         """Derivative of the deviance by the covariance matrix of this level and of those below."""
         cells, level = self._level(phi)
-        projection = cells.project(level.M)
+        U, h = self._contracted(cells, level)
         yy = self._whole(weights)
         w = yy[:, :, self.unit]
-        cones = [own_derivatives(self.covariance, level, cells, projection, w).cone]
+        cones = [own_derivatives(self.covariance, level, cells, SubjectProjection(U), w).cone]
         if isinstance(self.below, NestedMoments):
-            h = np.einsum("ab,rbn->ran", level.psi, projection.U)
             cones += self.below.cones(phi[self.split :], weights_below(level, h, w, yy))
         return cones
 
     def _level(self, phi: np.ndarray) -> tuple[Subjects, Level]:
         cells = self.cells(phi)
         return cells, level_at(self.covariance.factor(phi[: self.split]), cells)
+
+    def _contracted(self, cells: Subjects, level: Level) -> tuple[np.ndarray, np.ndarray]:
+        """U and h : (q + r, q_2, N_2) of the smaller units."""
+        if self.shift is not None:
+            return contracted(level, cells.B, self.shift)
+        U = cells.project(level.M).U
+        return U, np.einsum("ab,rbn->ran", level.psi, U)
 
     def _first_below(self, phi: np.ndarray) -> list[Subjects]:
         return [] if isinstance(self.below, Subjects) else self.below.first(phi[self.split :])

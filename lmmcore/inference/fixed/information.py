@@ -143,12 +143,14 @@ def _lambda(solution: Solution) -> list[np.ndarray]:
 
 def _inverse(information: np.ndarray, known: np.ndarray) -> np.ndarray:
     """known : (m + 1,) information about each parameter if beta were known."""
-    scale = 1 / np.sqrt(np.maximum(np.diag(information), np.finfo(float).tiny))
-    values, vectors = np.linalg.eigh(information * np.outer(scale, scale))
-    if values[0] < SINGULAR or np.any(np.diag(information) < SINGULAR * known):
-        raise FitError(
-            "The data do not determine the covariance parameters, so that no small-sample correction can be "
-            "computed; fit a simpler covariance, or use df='residual'."
-        )
-    turned = vectors * scale[:, None]
-    return np.asarray((turned / values) @ turned.T)
+    own = np.diag(information)
+    if np.isfinite(information).all() and np.all(own > SINGULAR * known):
+        scale = 1 / np.sqrt(own)
+        values, vectors = np.linalg.eigh(information * np.outer(scale, scale))
+        if values[0] >= SINGULAR:
+            turned = vectors * scale[:, None]
+            return np.asarray((turned / values) @ turned.T)
+    raise FitError(
+        "The data do not determine the covariance parameters, so that no small-sample correction can be "
+        "computed; fit a simpler covariance, or use df='residual'."
+    )
