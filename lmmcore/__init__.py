@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from lmmcore.covariance.ante_dependence import AnteDependence
 from lmmcore.covariance.ar1 import AR1
 from lmmcore.covariance.compound import CompoundSymmetry
 from lmmcore.covariance.exponential import CAR1, Exponential, Gaussian
@@ -40,6 +41,7 @@ LATER = {
 
 __all__ = [
     "AR1",
+    "AnteDependence",
     "ArgumentError",
     "ByGroup",
     "CAR1",

@@ -65,7 +65,7 @@ def process(app: Sphinx, what: str, name: str, item: Any, options: Any, lines: l
 def without_arguments(app: Sphinx, what: str, name: str, *rest: Any) -> tuple[str, None] | None:
     """No arguments for the classes of results, which users are given and do not make."""
     made = ("AR1", "CAR1", "Exponential", "Gaussian", "CompoundSymmetry", "Toeplitz", "Unstructured")
-    made += ("RandomWalk", "ByGroup", "Power")
+    made += ("AnteDependence", "RandomWalk", "ByGroup", "Power")
     return ("", None) if what == "class" and name.split(".")[-1] not in made else None
 
 

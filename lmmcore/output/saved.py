@@ -17,6 +17,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
+from lmmcore.covariance.ante_dependence import AnteDependence
 from lmmcore.covariance.ar1 import AR1
 from lmmcore.covariance.compound import CompoundSymmetry
 from lmmcore.covariance.exponential import CAR1, Exponential, Gaussian
@@ -40,6 +41,7 @@ STRUCTURES = {
     kind.__name__: kind
     for kind in (
         AR1,
+        AnteDependence,
         CAR1,
         CompoundSymmetry,
         Exponential,

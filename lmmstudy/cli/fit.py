@@ -12,7 +12,7 @@ from lmmstudy.cli.options import add_force
 
 RESIDUALS = (
     *("ar1", "car1", "exponential", "gaussian"),
-    *("compound_symmetry", "toeplitz", "unstructured", "random_walk"),
+    *("compound_symmetry", "toeplitz", "unstructured", "ante_dependence", "random_walk"),
 )
 VARIANCES = {"by_group": "column", "power": "of"}
 
@@ -25,7 +25,7 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--residual",
         type=residual,
-        metavar="TYPE:TIME[,subject=COLUMN[:COLUMN]][,nugget]",
+        metavar="TYPE:TIME[,subject=COLUMN[:COLUMN]][,nugget][,homogeneous]",
         help="correlation within subjects, e.g. ar1:time, or within combinations of columns, e.g. "
         f"ar1:time,subject=site:id; TYPE is one of {', '.join(RESIDUALS)}",
     )
@@ -97,8 +97,8 @@ def residual(text: str) -> dict[str, Any]:
     parts = [part.strip() for part in rest.split(",") if part.strip()]
     named = dict(part.split("=", 1) for part in parts if "=" in part)
     plain = [part for part in parts if "=" not in part]
-    nugget = "nugget" in plain
-    times = [part for part in plain if part != "nugget"]
+    nugget, equal = "nugget" in plain, "homogeneous" in plain
+    times = [part for part in plain if part not in ("nugget", "homogeneous")]
     if set(named) - {"subject"}:
         raise ArgumentTypeError(f"{text!r}: only subject= may be set, as in ar1:time,subject=id")
     if kind == "compound_symmetry" and times or len(times) > 1:
@@ -107,9 +107,12 @@ def residual(text: str) -> dict[str, Any]:
         raise ArgumentTypeError(f"{text!r} needs the column of the times, as in {kind}:time")
     if nugget and kind not in ("exponential", "gaussian"):
         raise ArgumentTypeError(f"{text!r}: only exponential and gaussian have a nugget")
+    if equal and kind != "ante_dependence":
+        raise ArgumentTypeError(f"{text!r}: only ante_dependence may be homogeneous")
     columns = named.get("subject", "").split(":")
     subject = columns if len(columns) > 1 else columns[0] or None
-    return {"type": kind, "time": times[0] if times else None, "subject": subject, "nugget": nugget}
+    found = {"type": kind, "time": times[0] if times else None, "subject": subject, "nugget": nugget}
+    return found | ({"heterogeneous": not equal} if kind == "ante_dependence" else {})
 
 
 def variance(text: str) -> dict[str, str]:

@@ -73,11 +73,13 @@ def residual_structure(model: Mapping[str, Any], dataset: Mapping[str, Any]) -> 
     if residual is None:
         return None
     timeless = residual["type"] == "compound_symmetry"
+    unequal = {"heterogeneous": bool(residual.get("heterogeneous", True))}
     return {
         "type": residual["type"],
         "time": None if timeless else fill(residual.get("time", "{time}"), dataset),
         "subject": _subject(residual.get("subject") or _innermost(model["formula"]), dataset),
         "nugget": bool(residual.get("nugget", False)),
+        **(unequal if residual["type"] == "ante_dependence" else {}),
     }
 
 

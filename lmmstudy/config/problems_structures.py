@@ -26,6 +26,9 @@ def check_structures(where: str, residual: Mapping[str, Any], variance: Mapping[
     if residual.get("nugget") is True and isinstance(kind, str) and kind not in WITH_NUGGET:
         allowed = " and ".join(WITH_NUGGET)
         yield f"{where}.residual.nugget: {kind!r} has no nugget (only {allowed} have one); leave it out"
+    if "heterogeneous" in residual and isinstance(kind, str) and kind != "ante_dependence":
+        only = "has no such choice (only ante_dependence has one); leave it out"
+        yield f"{where}.residual.heterogeneous: {kind!r} {only}"
     if kind == "compound_symmetry" and "time" in residual:
         yield f"{where}.residual.time: 'compound_symmetry' uses no time; leave it out"
     kind = variance.get("type")

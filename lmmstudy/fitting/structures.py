@@ -18,6 +18,9 @@ RESIDUALS: dict[str, Callable[[Structure], Residual]] = {
     "compound_symmetry": lambda s: lmm.CompoundSymmetry(subject=s["subject"]),
     "toeplitz": lambda s: lmm.Toeplitz(s["time"], subject=s["subject"]),
     "unstructured": lambda s: lmm.Unstructured(s["time"], subject=s["subject"]),
+    "ante_dependence": lambda s: lmm.AnteDependence(
+        s["time"], s.get("heterogeneous", True), subject=s["subject"]
+    ),
     "random_walk": lambda s: lmm.RandomWalk(s["time"], subject=s["subject"]),
 }
 VARIANCES: dict[str, Callable[[Structure], Variance]] = {

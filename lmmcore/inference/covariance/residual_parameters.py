@@ -12,6 +12,7 @@ from functools import partial
 
 import numpy as np
 
+from lmmcore.covariance.ante_dependence import AnteDependenceLaw
 from lmmcore.covariance.ar1 import AR1Law
 from lmmcore.covariance.compound import CompoundSymmetryLaw
 from lmmcore.covariance.exponential import PowerExponential
@@ -62,6 +63,10 @@ Description = tuple[Scale, tuple[End, End], JetOfZ]
 def _of_law(law: Law) -> list[Description]:
     if isinstance(law, AR1Law):
         return [(_one_step(law.step), FISHER_ENDS, partial(_entry, 0))]
+    if isinstance(law, AnteDependenceLaw):
+        steps = range(law.ratios, len(law.independence))
+        ratios: list[Description] = [(LOG, RATIO_ENDS, partial(_entry, k)) for k in range(law.ratios)]
+        return ratios + [(_one_step(1), FISHER_ENDS, partial(_entry, k)) for k in steps]
     if isinstance(law, CompoundSymmetryLaw):
         low = -1 / (law.largest - 1)
         return [(_between(low), (End(-FAR_LOG, low), End(FAR_LOG, 1.0)), partial(_entry, 0))]

@@ -131,6 +131,8 @@ ONE_SIDED = ("car1", "exponential", "gaussian")
 ON_A_GRID = ("ar1", "car1", "exponential", "gaussian", "compound_symmetry")
 SPECIAL_CASES = {
     *((small, large) for small in ON_A_GRID for large in ("toeplitz", "unstructured")),
+    *((small, "ante_dependence") for small in ("ar1", "car1", "exponential", "random_walk")),
+    ("ante_dependence", "unstructured"),
     ("car1", "exponential"),
     ("exponential", "car1"),
     ("toeplitz", "unstructured"),
@@ -155,9 +157,16 @@ def _is_case(null: Model, alternative: Model) -> bool:
         return new is None or len(_law_parameters(alternative)) > 0
     if new is None or not same_levels(null.groups[-1].factor, alternative.groups[-1].factor):
         return False
+    if old.time not in (None, new.time):
+        return False
+    unequal = [_has(model, "heterogeneous") for model in (null, alternative)]
     if type(old) is type(new):
-        return old.time == new.time and _has_nugget(null) <= _has_nugget(alternative)
-    return (old.type, new.type) in SPECIAL_CASES and old.time in (None, new.time)
+        return _has(null, "nugget") <= _has(alternative, "nugget") and unequal[0] <= unequal[1]
+    if new.type == "ante_dependence":
+        # With a nugget more than the last visit counts; the variance of a random walk grows.
+        if _has(null, "nugget") or (old.type == "random_walk" and not unequal[1]):
+            return False
+    return (old.type, new.type) in SPECIAL_CASES
 
 
 def _law_parameters(model: Model) -> tuple[str, ...]:
@@ -170,12 +179,12 @@ def _at_the_boundary(null: Model, alternative: Model) -> tuple[bool, tuple[str, 
     old, new = null.spec.residual, alternative.spec.residual
     if new is None or new.type not in ONE_SIDED:
         return False, ()
-    nugget = _has_nugget(alternative)
+    nugget = _has(alternative, "nugget")
     if old is None:
         return not nugget, _law_parameters(alternative) if nugget else ()
-    return nugget and not _has_nugget(null), ()
+    return nugget and not _has(null, "nugget"), ()
 
 
-def _has_nugget(model: Model) -> bool:
-    """Whether the residual structure estimates a nugget."""
-    return bool(getattr(model.spec.residual, "nugget", False))
+def _has(model: Model, option: str) -> bool:
+    """Whether the residual structure has its nugget, or heterogeneous variances."""
+    return bool(getattr(model.spec.residual, option, False))

@@ -34,7 +34,7 @@ def residual_rows(model: Json, index: Index) -> list[m.Row]:
         variance = m.power(m.sub("σ", index.all), m.num("2"))
         sd = (m.sub("σ", index.all), m.op("="), _sd(model, model["sigma"], index))
         return [(m.sub("ε", index.all), m.op("∼"), m.normal(m.num("0"), variance)), sd]
-    inner = "Σ" if kind(model) == "unstructured" else "R"
+    inner = "Σ" if kind(model) in ("unstructured", "ante_dependence") else "R"
     middle = [m.sub(inner, index.units)]
     extra: list[m.Row] = []
     if model["variance"]:

@@ -161,8 +161,11 @@ def _residual(spec: Specification, subject: str) -> dict[str, Any] | None:
         return None
     columns = list(subject_columns(residual)) or [subject]
     within = columns if len(columns) > 1 else columns[0]
-    named = {"type": residual.type, "time": residual.time, "subject": within}
-    return named | {"nugget": bool(getattr(residual, "nugget", False))}
+    named: dict[str, Any] = {"type": residual.type, "time": residual.time, "subject": within}
+    named["nugget"] = bool(getattr(residual, "nugget", False))
+    if isinstance(residual, lmm.AnteDependence):
+        named["heterogeneous"] = residual.heterogeneous
+    return named
 
 
 def _variance(spec: Specification) -> dict[str, str] | None:

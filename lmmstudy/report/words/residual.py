@@ -21,6 +21,7 @@ KINDS = {
     "compound_symmetry": "residuals with compound symmetry",
     "toeplitz": "residuals with Toeplitz correlation",
     "unstructured": "residuals with unstructured covariance",
+    "ante_dependence": "ante-dependent residuals",
     "random_walk": "residuals that follow a random walk",
 }
 FUNCTIONS = {
@@ -97,6 +98,14 @@ def _correlation(model: Json) -> str:
             f"Each {time} has a residual variance of its own and each pair of them a correlation of its own, "
             f"listed in the random part{first}."
         )
+    if name == "ante_dependence":
+        found, own = visits(model), structure["heterogeneous"]
+        first = f"; σ is the residual SD at {time} = {found.shown[0]}" if found and own else ""
+        variance = "a residual variance of its own" if own else "the same residual variance"
+        return (
+            f"Each {time} has {variance} and depends on the one before: the correlation of two of them is "
+            f"the product of those of neighbours in between, listed in the random part{first}."
+        )
     return (
         f"The residual of one {subject} at {time} = t is a sum of independent steps, one a unit of {time} "
         f"from 0 at {time} = 0: its variance is σ² t, and the residuals at s and t have covariance "
@@ -124,7 +133,7 @@ def residual_row(model: Json) -> str:
     """Name of the residual variance in the table of variances: which rows have it."""
     where = []
     structure, levels = model["residual_structure"], ratios(model)
-    found = visits(model)
+    found = visits(model) if (structure or {}).get("heterogeneous", True) else None
     if found:
         where.append(f"{structure['time']} {found.shown[0]}")
     if kind(model) == "random_walk":

@@ -18,7 +18,7 @@ Json = Mapping[str, Any]
 _RATIO = re.compile(r"sd\((.*)\)/sd\((.*)\)(?: by group)?")
 _PAIR = re.compile(r"cor\((.+),(.+)\)")
 _LAG = re.compile(r"rho\((.+)\)")
-UNEQUAL = ("unstructured", "random_walk")
+UNEQUAL = ("unstructured", "ante_dependence", "random_walk")
 """Residual structures under which variances differ between visits."""
 
 
@@ -64,7 +64,7 @@ def variance_kind(model: Json) -> str:
 def visits(model: Json) -> Visits | None:
     """The unstructured covariance of a record; None for other structures and for a single visit."""
     parameters = model["residual_parameters"]
-    if kind(model) != "unstructured":
+    if kind(model) not in ("unstructured", "ante_dependence"):
         return None
     if "visits" in model:
         labels = model["visits"]["labels"]
@@ -75,11 +75,13 @@ def visits(model: Json) -> Visits | None:
     names = [label for label in labels if label in seen]
     if not names:
         return None
-    sd = [1.0, *(parameters[f"sd({name})/sd({names[0]})"] for name in names[1:])]
+    sd = [1.0, *(parameters.get(f"sd({name})/sd({names[0]})", 1.0) for name in names[1:])]
     correlation = np.eye(len(names))
-    for j in range(len(names)):
-        for i in range(j):
-            correlation[i, j] = correlation[j, i] = parameters[f"cor({names[i]},{names[j]})"]
+    for j in range(1, len(names)):
+        for i in range(j - 1, -1, -1):
+            # Under ante-dependence that of visits further apart is a product.
+            product = correlation[i, j - 1] * correlation[j - 1, j]
+            correlation[i, j] = correlation[j, i] = parameters.get(f"cor({names[i]},{names[j]})", product)
     times = tuple(names) if "visits" in model else tuple(float(name) for name in names)
     return Visits(times, tuple(names), model["sigma"] * np.array(sd), correlation)
 

@@ -19,6 +19,8 @@ STRUCTURES = {
     "toeplitz": lmm.Toeplitz("t"),
     "unstructured": lmm.Unstructured("t"),
     "random walk": lmm.RandomWalk("t"),
+    "ante-dependence": lmm.AnteDependence("t"),
+    "ante-dependence, equal SDs": lmm.AnteDependence("t", heterogeneous=False),
 }
 
 

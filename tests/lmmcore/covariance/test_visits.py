@@ -11,6 +11,7 @@ from lmmcore.formula.levels import by_numbers, told_apart
 
 LABELS = ("Week 1", "Week 2", "Week 4", "Week 10")
 TAKE_VISITS = {
+    "ante-dependence": lmm.AnteDependence,
     "unstructured": lmm.Unstructured,
     "toeplitz": lmm.Toeplitz,
     "ar1": lmm.AR1,
@@ -241,6 +242,7 @@ def test_contrasts_of_means_at_close_values_have_names_of_their_own():
 
 
 UNSEEN = {
+    "ante-dependence": (lmm.AnteDependence, "place", {}, (9, 2.5, -1, 0)),
     "unstructured": (lmm.Unstructured, "place", {}, (9, 2.5, -1, 0)),
     "toeplitz": (lmm.Toeplitz, "place", {}, (9, 2.5, -2)),
     "ar1": (lmm.AR1, "place", {}, (2.5,)),

@@ -34,6 +34,8 @@ STRUCTURES = {
     "toeplitz": lmm.Toeplitz("t", subject="id"),
     "unstructured": lmm.Unstructured("t", subject="id"),
     "random walk": lmm.RandomWalk("t", subject="id"),
+    "ante-dependence": lmm.AnteDependence("t", subject="id"),
+    "ante-dependence, equal SDs": lmm.AnteDependence("t", heterogeneous=False, subject="id"),
 }
 NESTED = {
     "ar1": {"independent"},
@@ -43,7 +45,15 @@ NESTED = {
     "compound symmetry": {"independent"},
     "exponential nugget": {"independent", "car1", "exponential"},
     "gaussian nugget": {"independent", "gaussian"},
-    "toeplitz": set(STRUCTURES) - {"toeplitz", "unstructured", "random walk"},
+    "ante-dependence, equal SDs": {"independent", "ar1", "car1", "exponential"},
+    "ante-dependence": {
+        *("independent", "ar1", "car1", "exponential"),
+        *("random walk", "ante-dependence, equal SDs"),
+    },
+    "toeplitz": {
+        *("independent", "ar1", "car1", "exponential", "exponential nugget"),
+        *("gaussian", "gaussian nugget", "compound symmetry"),
+    },
     "unstructured": set(STRUCTURES) - {"unstructured"},
 }
 ONE_SIDED = {

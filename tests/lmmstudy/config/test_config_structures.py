@@ -118,6 +118,16 @@ def test_whose_residuals_are_correlated(formula, subject, expected):
     assert set(named) <= {"child", *job["clean"]["covariates"]}
 
 
+def test_whether_the_variances_of_visits_differ():
+    for given, expected in (({}, True), ({"heterogeneous": False}, False)):
+        model = {"residual": {"type": "ante_dependence"} | given}
+        job = plan(load(with_model(model)))["growth"]["fit"]["slope"]
+        assert job["residual_structure"]["heterogeneous"] is expected
+        assert residual_of(job["residual_structure"]).heterogeneous is expected
+    (problem,) = problems(with_model({"residual": {"type": "ar1", "heterogeneous": True}}))
+    assert "heterogeneous: 'ar1' has no such choice (only ante_dependence has one)" in problem
+
+
 @pytest.mark.parametrize(
     ("subject", "words"),
     [

@@ -67,6 +67,21 @@ def test_visits_by_name_keep_their_order():
     assert residual_row(changed) == "Residual at week Week 2" and "Week 10" in shown(changed)
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_ante_dependence_shows_products(own):
+    parameters = {"cor(2,4)": 0.5, "cor(4,10)": -0.4}
+    parameters |= {"sd(4)/sd(2)": 2.0, "sd(10)/sd(2)": 1.5} if own else {}
+    changed = model("ante_dependence", parameters)
+    changed["residual_structure"]["heterogeneous"] = own
+    found = visits(changed)
+    np.testing.assert_allclose(found.correlation, [[1, 0.5, -0.2], [0.5, 1, -0.4], [-0.2, -0.4, 1]])
+    np.testing.assert_allclose(found.sd, [3, 6, 4.5] if own else [3, 3, 3])
+    assert ("a residual variance of its own" if own else "the same residual variance") in meaning(changed)
+    assert residual_row(changed) == ("Residual at week 2" if own else "Residual")
+    assert model_words(changed).startswith("ante-dependent residuals over week")
+    assert "−0.200" in shown(changed)
+
+
 def test_visits_that_are_large_numbers_are_told_apart():
     grid = {f"sd({day})/sd(20240101)": 2.0 for day in (20240102, 20240103)}
     grid |= {"cor(20240101,20240102)": 0.5, "cor(20240101,20240103)": 0.2, "cor(20240102,20240103)": 0.4}
