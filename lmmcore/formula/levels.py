@@ -121,8 +121,9 @@ def by_numbers(labels: Sequence[str]) -> tuple[str, ...] | None:
 def declared_levels(series: nw.Series[Any], listed: Sequence[Any] | None) -> tuple[str, ...] | None:
     """Levels in the order that the user or the type of the column declares; None without one.
 
-    An unordered category of pandas declares one if its levels hold no numbers that order them and are not
-    simply sorted: pandas sorts those that it finds itself.
+    A category of pandas declares one, ordered or not, unless an unordered one is simply sorted: pandas sorts
+    the levels that it finds itself, "Week 10" before "Week 2". A Categorical of polars and an unordered
+    dictionary of pyarrow are in the order of first appearance, which declares nothing.
     """
     if listed is not None:
         return tuple(level_text(value) for value in listed)
@@ -135,7 +136,7 @@ def declared_levels(series: nw.Series[Any], listed: Sequence[Any] | None) -> tup
         whole = native.unify_dictionaries().combine_chunks()
         return tuple(map(level_text, whole.dictionary.to_pylist())) if whole.type.ordered else None
     levels = tuple(level_text(value) for value in native.cat.categories)
-    return None if list(levels) == sorted(levels) or by_numbers(levels) is not None else levels
+    return None if list(levels) == sorted(levels) and not native.cat.ordered else levels
 
 
 def category(
@@ -268,7 +269,7 @@ def _encoded_pandas(series: nw.Series[Any]) -> tuple[np.ndarray, list[Any], bool
         raw, values = pd.factorize(native)
         return raw.astype(np.intp, copy=False), values.tolist(), False
     codes, present = compact(native.cat.codes.to_numpy().astype(np.int64))
-    return codes, [native.cat.categories[index] for index in present], bool(native.cat.ordered)
+    return codes, [native.cat.categories[index] for index in present], True  # in the order of its categories
 
 
 def compact(raw: np.ndarray, top: int | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -17,6 +17,8 @@ from lmmstudy.base.text import one_line, shown
 
 LARGEST = 200_000
 """Values in a configuration, each alias counted as often as it is used."""
+DEEPEST = 50
+"""Levels of lists and mappings within each other."""
 TAG = "tag:yaml.org,2002:"
 ODD = ("timestamp", "value")
 """What YAML makes of dates and of `=`; here both stay text."""
@@ -41,6 +43,7 @@ class _Loader(yaml.SafeLoader):
         super().__init__(stream)
         self.problems: list[str] = []
         self.merged = 0
+        self.depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """A node without a tag such as `!!int` or `!!python/name`."""
@@ -50,7 +53,14 @@ class _Loader(yaml.SafeLoader):
             raise yaml.composer.ComposerError(
                 None, None, f"the tag {written!r} has no place here; remove it", event.start_mark
             )
-        return super().compose_node(parent, index)
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise yaml.composer.ComposerError(
+                None, None, f"lists and mappings are nested more than {DEEPEST} deep", event.start_mark
+            )
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
     def construct_scalar(self, node: Any) -> Any:
         """A text; characters that JSON writes as two halves are put together."""

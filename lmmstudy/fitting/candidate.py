@@ -21,10 +21,13 @@ from lmmstudy.base.files import file_sha256, read_json, write_result
 from lmmstudy.base.log import fact
 from lmmstudy.base.text import one_line
 from lmmstudy.fitting.bundle import write as write_bundle
+from lmmstudy.fitting.limit import OutOfTime, time_limit
 from lmmstudy.fitting.record import NONE, estimates
 from lmmstudy.fitting.structures import residual_of, variance_of
 
 COMPARABLE = ("ok", "singular")
+LIMIT = 1800.0
+"""Seconds of processor time after which a fit is given up."""
 
 
 def fit_candidate(
@@ -60,9 +63,15 @@ def fit_candidate(
         record |= {"status": "not_applicable", "message": cleaned["message"]}
     else:
         try:
-            record |= _fitted(parquet, design)
+            with time_limit(LIMIT):
+                record |= _fitted(parquet, design)
         except LmmError as error:
             record |= {"status": "not_applicable", "message": str(error)}
+        except OutOfTime:
+            message = (
+                f"The fit was given up after {LIMIT / 60:g} minutes of processor time; try a simpler model."
+            )
+            record |= {"status": "not_converged", "message": message}
         except (MemoryError, OSError, ImportError):  # a library that finds no memory is an ImportError
             raise
         except Exception as error:  # a defect, or data nobody thought of: the dataset keeps its report

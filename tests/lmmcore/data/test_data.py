@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import lmmcore as lmm
 from lmmcore.data.table import Factor, interaction, read, to_frame
 from lmmcore.errors import DataError
 from lmmcore.formula import levels as levels_module
@@ -124,19 +125,31 @@ def test_declared_orders():
     enum = pl.DataFrame({"a": pl.Series(["high", "low", "mid"], dtype=pl.Enum(order))})
     ordered = pd.DataFrame({"a": pd.Categorical(["high", "low", "mid"], order, ordered=True)})
     arrow = pa.DictionaryArray.from_arrays(pa.array([2, 0, 1]), pa.array(order), ordered=True)
-    for source in (enum, ordered, pa.table({"a": arrow})):
+    plain = pd.DataFrame({"a": pd.Categorical(["high", "low", "mid"], order)})  # what R calls a factor
+    for source in (enum, ordered, plain, pa.table({"a": arrow})):
         factor = read(source, ["a"]).columns["a"]
         assert factor.levels == ("low", "mid", "high")
         assert texts(factor) == ["high", "low", "mid"]
     unordered = [
         enum.cast(pl.Categorical),
-        pd.DataFrame({"a": pd.Categorical(["high", "low", "mid"], order)}),
         pa.table({"a": pa.array(["high", "low", "mid"]).dictionary_encode()}),
     ]
     for source in unordered:
         factor = read(source, ["a"]).columns["a"]
         assert factor.levels == ("high", "low", "mid")
         assert texts(factor) == ["high", "low", "mid"]
+
+
+def test_the_first_category_of_pandas_is_the_reference():
+    """As the first level of a factor is in R; a category that pandas made of text is sorted."""
+    y = [1.0, 2.0, 4.0, 8.0]
+    arms = ["placebo", "active", "placebo", "active"]
+    for ordered in (False, True):
+        arm = pd.Categorical(arms, ["placebo", "active"], ordered=ordered)
+        beta = lmm.fit("y ~ arm", pd.DataFrame({"y": y, "arm": arm})).beta
+        assert beta == pytest.approx({"Intercept": 2.5, "arm[T.active]": 2.5})  # means 2.5 and 5
+    found = lmm.fit("y ~ arm", pd.DataFrame({"y": y, "arm": pd.Series(arms).astype("category")})).beta
+    assert found == pytest.approx({"Intercept": 5.0, "arm[T.placebo]": -2.5})
 
 
 def test_levels_that_only_dropped_rows_had_are_gone():

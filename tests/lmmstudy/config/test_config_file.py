@@ -30,7 +30,7 @@ BOMB = "a: &a [1, 2, 3, 4, 5, 6, 7, 8, 9]\n" + "".join(
         ("a: *nowhere", "found undefined alias 'nowhere'"),
         ("a: !!python/object/apply:os.system ['true']", "the tag '!!python/object/apply:os.system' has"),
         ("a: \x01", "the character '\\x01' is not allowed in YAML"),
-        ("[" * 3000, "maximum recursion depth exceeded"),
+        ("[" * 3000, "lists and mappings are nested more than 50 deep"),
         ("a: &x [*x]", "its aliases (*name) repeat too much, or contain themselves"),
         (BOMB, "its aliases (*name) repeat too much"),
     ],
@@ -161,3 +161,20 @@ def test_usable_files(tmp_path):
     assert usable(tmp_path / "x")
     for name in ("", "dangling", "loop", "absent", "x/y", "a\0b"):
         assert not usable(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 5000,
+        "a: " + "[" * 5000 + "]" * 5000,
+        "{a: " * 5000 + "1" + "}" * 5000,
+        "".join(f"{' ' * k}a:\n" for k in range(5000)),
+        "- " * 5000 + "1\n",
+    ],
+    ids=["open", "lists", "mappings", "block", "dashes"],
+)
+def test_what_is_nested_without_end_is_refused_before_it_is_built(tmp_path, text):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(ConfigError, match="lists and mappings are nested more than 50 deep"):
+        read_config(tmp_path / "c.yaml")
