@@ -11,7 +11,7 @@ from lmmcore.covariance.scaled import ScaledResidual
 from lmmcore.covariance.variance import GroupVariance
 from lmmcore.model.specification import Model
 from lmmcore.optimise.newton import Optimum
-from lmmcore.system.deflated import within_units
+from lmmcore.system.deflated import least_squares, within_units
 from lmmcore.system.moments.products import is_one
 
 # Share of the sum of squares of y that is rounding.
@@ -38,14 +38,16 @@ def exact_fit(model: Model) -> str | None:
         if len(unit.starts) * len(Z) >= model.n:
             continue
         if any(map(is_one, Z)):
-            left = within_units(Z[:1], [rows.y], unit)[2][-1]
+            left = within_units(Z[:1], [rows.y], unit)[1][-1]
             if left @ left <= EXACT * total:
                 return (
                     f"{response} does not vary within {group.name}, so that the residual variance is 0 and "
                     f"the likelihood has no maximum; keep one row per {group.name}, or use a response that "
                     "was measured in each of its rows."
                 )
-        left = within_units(Z, [*X, rows.y], unit)[2][-1]
+        columns_left = within_units(Z, [*X, rows.y], unit)[1]
+        b = least_squares(columns_left, np.array([*X, rows.y]))
+        left = columns_left[-1] - b @ columns_left[:-1]
         if left @ left <= EXACT * total:
             return (
                 f"within {group.name}, {response} is an exact function of the fixed and random effects, so "
