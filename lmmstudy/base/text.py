@@ -33,3 +33,8 @@ def quoted(names: Sequence[Any], most: int = 20) -> str:
     """The names in quotation marks, separated by commas; after the first `most` only their number."""
     listing = ", ".join(shown(name) for name in names[:most])
     return listing if len(names) <= most else f"{listing} and {len(names) - most} more"
+
+
+def label(level: Any) -> str:
+    """A level or code as text; a whole number loses its fraction: 1.0 and 1 are one level."""
+    return str(int(level)) if isinstance(level, float) and level.is_integer() else str(level)

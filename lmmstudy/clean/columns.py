@@ -10,8 +10,8 @@ from typing import Any
 
 import polars as pl
 
-from lmmstudy.base.text import quoted
-from lmmstudy.clean.layout import Layout, label
+from lmmstudy.base.text import label, quoted
+from lmmstudy.clean.layout import Layout
 from lmmstudy.clean.raw_bytes import Unusable
 from lmmstudy.clean.read import ROW, separator_of
 from lmmstudy.clean.times import describe, to_numbers

@@ -6,6 +6,8 @@ from typing import Any
 
 import polars as pl
 
+from lmmstudy.base.text import label
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -70,8 +72,3 @@ class Layout:
         return pl.DataFrame(
             schema={column: pl.String if column in texts else pl.Float64 for column in self.columns}
         )
-
-
-def label(level: Any) -> str:
-    """A level or code as text; a whole number loses its fraction: 1.0 and 1 are one level."""
-    return str(int(level)) if isinstance(level, float) and level.is_integer() else str(level)

@@ -5,8 +5,8 @@ from typing import Any
 
 import polars as pl
 
-from lmmstudy.base.text import shown
-from lmmstudy.clean.layout import Layout, label
+from lmmstudy.base.text import label, shown
+from lmmstudy.clean.layout import Layout
 from lmmstudy.clean.raw_bytes import Unusable
 from lmmstudy.config.problems_values import LARGEST
 

@@ -118,7 +118,7 @@ def _cleaning(dataset: Mapping[str, Any], models: Mapping[str, Any]) -> dict[str
 def _fitting(dataset: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
     """What the fit of one candidate depends on, with the dataset's columns filled in."""
     return {
-        "dataset": _pick(dataset, (*ROLES, "fixed", "categories")),
+        "dataset": _pick(dataset, (*ROLES, "fixed", "categories", "group", "question")),
         "model": model,
         "formula": fill_formula(model["formula"], dataset),
         "residual_structure": residual_structure(model, dataset),

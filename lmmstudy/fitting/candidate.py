@@ -140,4 +140,4 @@ def provenance(parquet: str, code: str, config: Mapping[str, Any]) -> dict[str, 
 def _fitted(parquet: str, design: Mapping[str, Any]) -> dict[str, Any]:
     categories = design["dataset"].get("categories")
     ml, reml = (fit_table(parquet, design, method, categories) for method in ("ML", "REML"))
-    return estimates(ml, reml, design["report"])
+    return estimates(ml, reml, design["report"], design["dataset"])

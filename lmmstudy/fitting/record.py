@@ -9,13 +9,17 @@ from typing import Any
 
 import lmmcore as lmm
 from lmmcore.covariance.visits import in_name
+from lmmstudy.fitting.question import answer
 
 CONDITIONAL = 20_000
 """Most rows for which the conditional AIC is worked out."""
 
 
-def estimates(ml: lmm.Fit, reml: lmm.Fit, report: Mapping[str, Any]) -> dict[str, Any]:
-    """The estimates, tests and criteria of a record; report : the study's `df` and `conf_level`."""
+def estimates(
+    ml: lmm.Fit, reml: lmm.Fit, report: Mapping[str, Any], design: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The estimates, tests and criteria of a record; report : the study's `df` and `conf_level`; design : the
+    stanza's columns and question."""
     status, telling = "ok", reml.certificate
     for certificate in (ml.certificate, reml.certificate):
         if certificate.boundary:
@@ -31,6 +35,7 @@ def estimates(ml: lmm.Fit, reml: lmm.Fit, report: Mapping[str, Any]) -> dict[str
         "reml": _information(reml),
         "fixed": reml.tidy(**report).to_dicts(),
         "terms": reml.anova(df=report["df"]).to_dicts(),
+        "answer": answer(reml, design, report),
         "df_conflict": (conflict.sentence or "") if conflict else "",
         "dropped": list(reml.dropped),
         "random": reml.varcorr().to_dicts(),
@@ -49,6 +54,7 @@ NONE: dict[str, Any] = {
     "reml": None,
     "fixed": [],
     "terms": [],
+    "answer": None,
     "df_conflict": "",
     "dropped": [],
     "random": [],

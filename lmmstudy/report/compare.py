@@ -9,11 +9,11 @@ from typing import Any
 from urllib.parse import quote
 
 from lmmstudy.base.files import read_json, write_page
+from lmmstudy.fitting.question import key
 from lmmstudy.report.blocks import Block, Cell, Figure, Heading, Section, Table, Text
 from lmmstudy.report.charts import effects, svg
 from lmmstudy.report.refit.series import Interval
 from lmmstudy.report.template import html
-from lmmstudy.report.words.hypotheses import focal_terms
 from lmmstudy.report.words.numbers import MISSING, count, decimals_for, fixed, fmt, p_value
 from lmmstudy.report.words.phrases import listing
 from lmmstudy.report.words.sentences import VERDICT, level_text
@@ -51,13 +51,17 @@ def section(number: int, one: Json, results: Mapping[str, str], conf_level: floa
 
 def _model(name: str, model: str, one: Json, records: Mapping[str, Json], conf_level: float) -> list[Block]:
     """The key coefficient of a model in all datasets that have it, as a chart and a table."""
-    terms = list(dict.fromkeys(row["term"] for record in records.values() for row in record["fixed"]))
-    if not terms:
+    keys = {name: key(record["answer"]) for name, record in records.items() if record["answer"]}
+    answers = {name: row for name, row in keys.items() if row and "estimate" in row}
+    if not any(record["fixed"] for record in records.values()):
         return [Heading(model), Text("It could be fitted to none of them.")]
-    term = focal_terms(terms, str(one["time"] or ""), str(one["group"] or ""))[-1]
+    if not answers:
+        return [Heading(model), Text("No single contrast answers the question: see each report.")]
+    term = next(iter(answers.values()))["name"]
     intervals, body = [], []
     for dataset, record in records.items():
-        row = next((r for r in record["fixed"] if r["term"] == term), None)
+        row = answers.get(dataset)
+        row = row if row and row["name"] == term else None
         mark = "selected for this dataset" if record["selected"] else ""
         first = Cell(dataset, mark, tone="selected" if mark else "")
         status = VERDICT.get(record["status"], "failed")

@@ -12,12 +12,12 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from lmmstudy.base.files import DAMAGED, read_json, write_page
+from lmmstudy.fitting.question import key
 from lmmstudy.report.absent import no_model
 from lmmstudy.report.charts import effects, svg
 from lmmstudy.report.refit.series import Interval
 from lmmstudy.report.template import html
-from lmmstudy.report.words.hypotheses import focal_terms
-from lmmstudy.report.words.numbers import MISSING, decimals_for, fixed, p_value
+from lmmstudy.report.words.numbers import MISSING, decimals_for, fixed, fmt, p_value
 from lmmstudy.report.words.phrases import sentence
 from lmmstudy.report.words.sentences import TONE, VERDICT, model_words
 
@@ -93,35 +93,31 @@ def entry(dataset: str, clean: Json, selection: Json, record: Json | None, numbe
         return Entry(dataset, link, "failed", "bad", no_model(clean, selection), rows)
     verdict = VERDICT[record["status"]], TONE[record["status"]]
     base = Entry(dataset, link, *verdict, sentence(model_words(record)), rows, record["model"])
-    row = key_row(record, clean)
+    found = record["answer"] or {}
+    row = key(found) if found else None
     if row is None:
-        return base
+        return replace(base, term=found.get("problem") or MISSING)
+    if "estimate" not in row:
+        den = "∞" if row["den_df"] is None else fmt(row["den_df"])
+        test = f"F({fmt(row['num_df'])}, {den})"
+        statistic = fixed(row["statistic"], 3)
+        return replace(base, term=row["name"], estimate=statistic, interval=test, p=p_value(row["p_value"]))
     decimals = decimals_for(row["std_error"])
     values = [fixed(row[name], decimals) for name in ("estimate", "conf_low", "conf_high")]
-    interval = Interval(row["term"], row["estimate"], row["conf_low"], row["conf_high"])
+    interval = Interval(row["name"], row["estimate"], row["conf_low"], row["conf_high"])
     label = svg.Label(
         f"forest-{number}",
-        f"Interval of {row['term']}",
+        f"Interval of {row['name']}",
         f"Estimate {values[0]}, interval {values[1]} to {values[2]}; the dashed line is 0.",
     )
     return replace(
         base,
-        term=row["term"],
+        term=row["name"],
         estimate=values[0],
         interval=f"{values[1]} to {values[2]}",
         p=p_value(row["p_value"]),
         chart=effects.interval(label, interval),
     )
-
-
-def key_row(record: Json, clean: Json) -> Json | None:
-    """The coefficient shown: the last of the focal terms (an interaction comes after its parts)."""
-    if not record["fixed"]:
-        return None
-    config = clean["provenance"].get("config", {})
-    names = [row["term"] for row in record["fixed"]]
-    focal = focal_terms(names, str(config.get("time") or ""), str(config.get("group") or ""))
-    return next(row for row in reversed(record["fixed"]) if row["term"] in focal)
 
 
 def render(

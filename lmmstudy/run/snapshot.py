@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lmmstudy.base.files import DAMAGED, canonical_json, read_json
-from lmmstudy.report.index import key_row
+from lmmstudy.fitting.question import key
 
 Snapshot = dict[str, Any]
 CAUSES = ("data", "config", "engine", "environment")
@@ -38,13 +38,13 @@ def _snapshot(candidates: list[str], folder: Path) -> Snapshot:
     if selection["status"] != "ok":
         return state | {"status": "failed"}
     record = {record["model"]: record for record in records}[selection["selected"]]
-    key = key_row(record, clean)
+    answered = key(record["answer"]) if record["answer"] else None
     return state | {
         "status": "ok",
         "selected": selection["selected"],
         "fit": record["status"],
-        "estimates": _estimates(record),
-        "key": key["term"] if key else None,
+        "estimates": _estimates(record, answered),
+        "key": answered["name"] if answered else None,
     }
 
 
@@ -53,11 +53,18 @@ def unfinished(dataset: str) -> str:
     return f"{dataset} was not finished: see the files under logs/{dataset}"
 
 
-def _estimates(record: Mapping[str, Any]) -> dict[str, list[float | None]]:
+def _estimates(
+    record: Mapping[str, Any], answered: Mapping[str, Any] | None
+) -> dict[str, list[float | None]]:
     found = {
         row["term"]: [row["estimate"], row["conf_low"], row["conf_high"], row["std_error"]]
         for row in record["fixed"]
     }
+    if answered and "estimate" in answered:
+        ends = [answered[k] for k in ("estimate", "conf_low", "conf_high", "std_error")]
+        found[answered["name"]] = ends
+    elif answered:
+        found[answered["name"]] = [answered["statistic"], None, None, None]
     for row in record["random"]:
         if row["term2"] is None:
             name = f"sd({row['group']}{' ' + row['term1'] if row['term1'] else ''})"

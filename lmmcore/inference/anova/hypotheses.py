@@ -165,7 +165,7 @@ class Hypotheses:
         if not chosen.shape[1]:
             return np.empty((0, len(R)))
         lead = own @ chosen
-        first = _leading(lead, self._order(term, others))
+        first = leading(lead, self._order(term, others))
         return np.asarray((N @ chosen @ np.linalg.inv(lead[first])).T * lengths)
 
     def _order(self, term: Term, before: Sequence[Term]) -> np.ndarray:
@@ -186,7 +186,7 @@ def _null(matrix: np.ndarray) -> np.ndarray:
     return np.asarray(rows[rank:].T)
 
 
-def _leading(matrix: np.ndarray, order: np.ndarray) -> list[int]:
+def leading(matrix: np.ndarray, order: np.ndarray) -> list[int]:
     """The first rows of (m, k), in an order, that are linearly independent."""
     basis = np.empty((0, matrix.shape[1]))
     chosen: list[int] = []

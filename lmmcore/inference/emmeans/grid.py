@@ -12,12 +12,16 @@ from lmmcore.data.table import to_frame
 from lmmcore.errors import ArgumentError
 from lmmcore.estimate.solution import Solution
 from lmmcore.formula.levels import told_apart
+from lmmcore.inference.anova.hypotheses import leading
 from lmmcore.inference.emmeans.comparisons import Comparisons, compared, weights_of
 from lmmcore.inference.emmeans.multiplicity import ADJUSTMENTS, Adjust
 from lmmcore.inference.emmeans.reference_grid import Level
-from lmmcore.inference.fixed.wald import DfMethod, Estimates, linear_estimates
+from lmmcore.inference.fixed.wald import DfMethod, Estimates, JointTest, joint_test, linear_estimates
 from lmmcore.inference.words import listed
 from lmmcore.runtime.arguments import names, one_of
+
+# Share of the largest singular value of contrasts in standard errors below which one repeats the others.
+REPEATED = 1e-7
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -96,6 +100,16 @@ class EmmGrid:
         backend = self.solution.model.table.backend
         return compared(labels, found, families, adjust, self.conf_level, backend)
 
+    def joint(self, weights: np.ndarray) -> JointTest:
+        """F test that all contrasts weights : (k, cells) are 0; those that repeat others, or that the data do
+        not determine, are left out. Raises ArgumentError if nothing is left."""
+        C = np.atleast_2d(np.asarray(weights, dtype=float))
+        functions, size = C @ self.functions, np.abs(C) @ self.size
+        coordinates = self.solution.model.coordinates
+        determined = coordinates.null_space.determines(functions, size)
+        L = functions[determined][:, coordinates.kept]
+        return joint_test(self.solution, _independent(L, self.solution.vcov), 0.0, self.df)
+
     def _families(self, by: Sequence[str]) -> list[list[int]]:
         """Cells with equal values of by, in order of appearance."""
         unknown = [name for name in by if name not in self.cells]
@@ -122,6 +136,23 @@ class EmmGrid:
             texts = [value if isinstance(value, str) else written[name][value] for name, value in values]
             made.append(texts[0] if len(texts) == 1 else f"({', '.join(texts)})")
         return made
+
+
+def _independent(L: np.ndarray, vcov: np.ndarray) -> np.ndarray:
+    """(r, p) rows that span those of L : (k, p), each 1 in a coefficient of its own, the first ones possible,
+    where the others are 0: the form in which an analysis of variance has its hypotheses, on which
+    Satterthwaite's df of a joint test depend a little. Raises ArgumentError if all rows are 0."""
+    scale = np.sqrt(np.diag(vcov))
+    standard = L * scale
+    lengths = np.linalg.norm(standard, axis=1)
+    there = lengths > 0
+    if not there.any():
+        raise ArgumentError("The data determine none of these contrasts, so that nothing can be tested.")
+    _, values, rows = np.linalg.svd(standard[there] / lengths[there, None], full_matrices=False)
+    rows = rows[values > REPEATED * values[0]]
+    first = leading(rows.T, np.arange(rows.shape[1]))
+    found = np.linalg.solve(rows[:, first], rows)
+    return found * scale[first, None] / scale
 
 
 def estimates(

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from lmmcore.inference.emmeans.reference_grid import is_category
 from lmmstudy.config.formulas import columns_of_terms
-from lmmstudy.report.refit.rows import Rows, values
+from lmmstudy.report.refit.rows import ALL, Rows, numbers, values
 from lmmstudy.report.refit.series import Curve
 
 
@@ -44,6 +45,47 @@ def grid(time: np.ndarray, points: int = 41) -> np.ndarray:
     if distinct.size == 1:
         return distinct
     return np.union1d(np.linspace(distinct[0], distinct[-1], points), distinct if distinct.size <= 60 else [])
+
+
+def marginal(
+    fit: Any, used: Rows, design: Mapping[str, Any], conf_level: float
+) -> tuple[tuple[Curve, ...], str]:
+    """Estimated marginal means of each group over its own span of time, and what they are averaged over and
+    held at: other categories with equal weights, numbers at their mean, as `Fit.emmeans` has it."""
+    time, group = str(design.get("time") or ""), str(design.get("group") or "")
+    known = fit.solution.model.fixed.variables
+    own = [group] if group in known else []
+    if not own and time not in known:
+        return _constant(fit, used, conf_level), ""
+    curves, note = [], ""
+    category = time in known and is_category(fit.solution.model, time)
+    for name in used.groups:
+        member = np.array([g == name for g in used.group])
+        at = np.unique(used.time[member]) if category else grid(used.time[member])
+        where: dict[str, Any] = {group: [name]} if own else {}
+        specs = own
+        if time in known:
+            where[time], specs = at.tolist(), [*own, time]
+        found = fit.emmeans(specs, at=where, conf_level=conf_level)
+        table = found.frame()
+        mean, low, high = (numbers(table, key) for key in ("estimate", "conf_low", "conf_high"))
+        if time not in known:
+            mean, low, high = (np.full(at.size, v[0]) for v in (mean, low, high))
+        seen = np.isfinite(mean)
+        if seen.any():
+            curves.append(Curve(name, at[seen], mean[seen], low[seen], high[seen]))
+        note = found.sentence.split(", ", 1)[1] if ", " in found.sentence else ""
+    return tuple(curves), note
+
+
+def _constant(fit: Any, used: Rows, conf_level: float) -> tuple[Curve, ...]:
+    """The same mean everywhere, of a model with neither time nor group: its intercept, if it has no more."""
+    if fit.terms != ("Intercept",):
+        return ()
+    row = fit.tidy(conf_level=conf_level).to_dicts()[0]
+    at = np.array([used.time.min(), used.time.max()])
+    values = (np.full(2, row[key]) for key in ("estimate", "conf_low", "conf_high"))
+    return (Curve(ALL, at, *values),) if used.groups == (ALL,) else ()
 
 
 def reference(frame: Any, design: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[tuple[str, str], ...]]:

@@ -33,7 +33,7 @@ class Deletion:
     """The estimates without each of N units of `group`, its levels : N names.
 
     rows, cooks_distance, displacement : (N,), missing for a unit without which there is no estimate;
-    displacement : twice the log-likelihood lost by the estimates without the unit. terms : k coefficients in
+    displacement : twice the log-likelihood lost by the estimates without the unit. terms : k contrasts in
     question; estimate, std_error : (k,) of the full fit; without : (N, k).
     """
 
@@ -69,11 +69,15 @@ class Diagnostics:
     deletion: Deletion | None
 
 
-def diagnose(fit: Any, used: Rows, design: Mapping[str, Any], attempt: Attempts) -> Diagnostics:
+def diagnose(
+    fit: Any, used: Rows, design: Mapping[str, Any], answer: Mapping[str, Any], attempt: Attempts
+) -> Diagnostics:
     """Of a fit to the rows `used`. A DataError of the four about time means too few visits, pairs or steps:
     they are left out without a word."""
     solution, time = fit.solution, used.time
+    asked = [(row["name"], row["weights"]) for row in answer["estimates"]]
     terms = focal_terms(fit.terms, design.get("time") or "", design.get("group") or "")
+    contrasts = dict(asked or [(term, {term: 1.0}) for term in terms])
     over_time = attempt.where_possible if design.get("time") else _nothing
     return Diagnostics(
         attempt(QUANTILES, lambda: residual_quantiles(solution), None),
@@ -83,7 +87,7 @@ def diagnose(fit: Any, used: Rows, design: Mapping[str, Any], attempt: Attempts)
         over_time(SPREAD, lambda: variance_over_time(solution, time)),
         over_time(VISITS, lambda: visit_moments(solution, time)),
         attempt(EQUAL, lambda: tuple(homogeneity(solution, _columns(fit, design)).to_dicts()), ()),
-        attempt(INFLUENCE, lambda: deletion(fit, terms), None),
+        attempt(INFLUENCE, lambda: deletion(fit, contrasts), None),
     )
 
 
@@ -91,20 +95,21 @@ def _nothing(name: str, make: Callable[[], Any]) -> None:
     """What there is over time in data without one."""
 
 
-def deletion(fit: Any, terms: tuple[str, ...]) -> Deletion:
-    """The influence of each outermost unit on these coefficients."""
+def deletion(fit: Any, contrasts: Mapping[str, Mapping[str, float]]) -> Deletion:
+    """The influence of each outermost unit on contrasts, {name: {term: weight}}."""
     found = influence(fit.solution)
-    chosen = [fit.terms.index(term) for term in terms]
+    L = np.array([[weights.get(term, 0.0) for term in fit.terms] for weights in contrasts.values()])
+    L = L.reshape(len(contrasts), len(fit.terms))
     return Deletion(
         found.group,
         tuple(found.levels),
         found.rows,
         found.cooks_distance,
         found.left_out.displacement,
-        terms,
-        fit.solution.beta[chosen],
-        np.sqrt(np.diag(fit.vcov)[chosen]),
-        found.left_out.beta[:, chosen],
+        tuple(contrasts),
+        L @ fit.solution.beta,
+        np.sqrt(np.einsum("ka,ab,kb->k", L, fit.vcov, L)),
+        found.left_out.beta @ L.T,
     )
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from lmmstudy.fitting.question import NONE
 from lmmstudy.report.attempt import Attempts
-from lmmstudy.report.refit.curves import averages, grid, new_rows, reference, varying
+from lmmstudy.report.refit.curves import averages, marginal, reference, varying
 from lmmstudy.report.refit.diagnostics import Diagnostics, diagnose
 from lmmstudy.report.refit.inference import Inference, infer
 from lmmstudy.report.refit.predictions import Band, bands, own_lines
@@ -30,10 +31,11 @@ class Fitted:
 
     fitted : with random effects; population : without. pearson : (observed - fitted) / SD of the row's
     residual, the conditional residuals. normalized : L^-1 (observed - population) with L L' the marginal
-    covariance of a subject's rows: independent standard normal values if the model holds. held : where
-    other covariates stand in the curves (column, value). averaged : covariates that change within
-    subjects; the curves are then means of the rows' predictions, and there are no bands. profiles : of all
-    subjects; lines : of some, with intervals. lost : {what: reason} of what could not be worked out.
+    covariance of a subject's rows: independent standard normal values if the model holds. note : what the
+    curves are averaged over and where numbers stand in them. held : where other covariates stand in the bands
+    (column, value). averaged : covariates that change within subjects; the curves are then means of the rows'
+    predictions, and there are no bands. profiles : of all subjects; lines : of some, with intervals. lost :
+    {what: reason} of what could not be worked out.
     """
 
     rows: Rows
@@ -43,6 +45,7 @@ class Fitted:
     normalized: np.ndarray
     effects: tuple[Effect, ...]
     curves: tuple[Curve, ...]
+    note: str
     held: tuple[tuple[str, str], ...]
     averaged: tuple[str, ...]
     inference: Inference
@@ -66,25 +69,29 @@ def refit(
     table, used = fit.augment(), rows(frame, design)
     columns = ("fitted", "fitted_population", "residual_pearson", "residual_normalized")
     fitted, population, pearson, normalized = (numbers(table, name) for name in columns)
-    attempt = Attempts()
-    held: tuple[tuple[str, str], ...] = ()
+    attempt, note = Attempts(), ""
     averaged = varying(frame, design)
     if averaged:
         curves = averages(used, population)
     else:
-        drawing = attempt(MEANS, lambda: _curves(fit, frame, design, used, conf_level), ((), ()))
-        curves, held = drawing
+        nothing: tuple[tuple[Curve, ...], str] = ((), "")
+        curves, note = attempt(MEANS, lambda: marginal(fit, used, design, conf_level), nothing)
     effects = attempt(EFFECTS, lambda: _effects(fit.ranef()), ())
+    held = reference(frame, design)[1]
     drawn: tuple[Band, ...] = ()
     if not averaged:
         drawn = attempt(BANDS, lambda: bands(fit, frame, design, used, conf_level), ())
-    told = infer(fit, conf_level, attempt), diagnose(fit, used, design, attempt), drawn
+    told = (
+        infer(fit, conf_level, attempt),
+        diagnose(fit, used, design, model.get("answer") or NONE, attempt),
+        drawn,
+    )
     every = profiles(used, fitted, population)
     lines: tuple[Profile, ...] = ()
     if design.get("time"):
         lines = attempt(LINES, lambda: own_lines(fit, frame, design, every, conf_level), ())
     fits = fitted, population, pearson, normalized
-    return Fitted(used, *fits, effects, curves, held, averaged, *told, every, lines, attempt.lost)
+    return Fitted(used, *fits, effects, curves, note, held, averaged, *told, every, lines, attempt.lost)
 
 
 def _effects(table: Any) -> tuple[Effect, ...]:
@@ -92,25 +99,6 @@ def _effects(table: Any) -> tuple[Effect, ...]:
     return tuple(
         Effect(str(g), str(v), str(t), float(e), float(s)) for g, v, t, e, s in zip(*columns, strict=True)
     )
-
-
-def _curves(
-    fit: Any, frame: Any, design: Mapping[str, Any], used: Rows, conf_level: float
-) -> tuple[tuple[Curve, ...], tuple[tuple[str, str], ...]]:
-    """Predicted means of each group over its own span of time, other covariates held at their mean or
-    commonest level; without those that the data do not determine."""
-    base, held = reference(frame, design)
-    curves = []
-    for group in used.groups:
-        member = np.array([g == group for g in used.group])
-        at = grid(used.time[member])
-        new = new_rows(frame, base, design, group, at)
-        table = fit.predict(new, level="population", interval="mean", conf_level=conf_level)
-        mean, low, high = (numbers(table, name) for name in ("prediction", "conf_low", "conf_high"))
-        known = np.isfinite(mean)
-        if known.any():
-            curves.append(Curve(group, at[known], mean[known], low[known], high[known]))
-    return tuple(curves), held
 
 
 def profiles(used: Rows, *fits: np.ndarray) -> tuple[Profile, ...]:

@@ -1,179 +1,128 @@
-"""Answer: the coefficients that the study is about, each with its hypothesis in words, and the predicted
-means."""
+"""Answer: the contrast that answers the study's question, or the joint test of several, in words; the means
+and slopes behind it, compared; the predicted means over time."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from lmmstudy.report.absent import no_model
 from lmmstudy.report.attempt import parts
-from lmmstudy.report.blocks import Block, Figure, Section, Table, Text
-from lmmstudy.report.charts import profiles, svg
-from lmmstudy.report.refit.refit import MEANS, Fitted
-from lmmstudy.report.refit.rows import ALL, Rows
-from lmmstudy.report.refit.series import Curve, Means
+from lmmstudy.report.blocks import Block, Section, Table, Text
+from lmmstudy.report.refit.refit import MEANS
+from lmmstudy.report.refit.rows import Rows
 from lmmstudy.report.sections.fixed import estimate_cells
+from lmmstudy.report.sections.means import means_figure, means_table
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.words.hypotheses import focal_terms, hypothesis, statement
-from lmmstudy.report.words.numbers import MISSING, count, fmt, p_value, plain
-from lmmstudy.report.words.phrases import listing
+from lmmstudy.report.words.numbers import column, decimals_for, fixed, fmt, p_sentence, p_value, plain
+from lmmstudy.report.words.phrases import sentence
 from lmmstudy.report.words.sentences import estimate_words, level_text, test_words
-
-TIMES = 60
-"""Up to this many distinct times a raw mean stands at its time; above, rows are averaged in intervals of
-time."""
-INTERVALS = 20
 
 
 def section(study: Study) -> Section:
     """The answer, or why there is none."""
-    winner = study.winner
+    winner, rows = study.winner, study.rows
     if winner is None:
-        blocks: list[Block] = [Text(no_model(study.clean, study.selection), "warning")]
+        blocks: tuple[Block, ...] = (Text(no_model(study.clean, study.selection), "warning"),)
     else:
-        terms = [row["term"] for row in winner["fixed"]]
-        focal = focal_terms(terms, study.time, study.group)
-        rows = [row for row in winner["fixed"] if row["term"] in focal]
-        blocks = [_table(study, terms, rows)]
-        if len(rows) == 1:
-            blocks.insert(0, Text(_lead(study, terms, rows[0]), "lead"))
-        blocks[:0] = [Text(words, "lead") for words in _jointly(study, winner)]
-    seen = study.rows
-    draw = _figures if study.time else _without_time
-    drawn = parts({}, ("The figure of the means", lambda: draw(study, seen) if seen is not None else []))
-    return Section("answer", "Answer", (*blocks, *parts(study.lost, (MEANS, lambda: [])), *drawn))
-
-
-def _lead(study: Study, terms: list[str], row: Json) -> str:
-    words = statement(row["term"], terms, study.response, study.all_levels)
-    return estimate_words(words, row, study.conf_level)
-
-
-def _jointly(study: Study, winner: Json) -> list[str]:
-    """The F test of each term in question that has several coefficients, with the engine's words."""
-    tested = {row["term"]: row for row in winner["terms"] if row["num_df"]}
-    focal = focal_terms(list(tested), study.time, study.group) if tested else ()
-    return [test_words(tested[term]) for term in focal if tested[term]["num_df"] > 1]
-
-
-def _table(study: Study, terms: list[str], rows: Sequence[Json]) -> Table:
-    levels, body = study.all_levels, []
-    for row in rows:
-        estimate, _, interval = estimate_cells(row)
-        tests = hypothesis(row["term"], terms, study.response, levels)
-        body.append(
-            (
-                row["term"],
-                estimate,
-                interval,
-                fmt(row["df"]) if row["df"] else "∞",
-                p_value(row["p_value"]),
-                tests,
-            )
+        found = winner["answer"]
+        blocks = parts(
+            study.lost,
+            ("The answer in words", lambda: [Text(words, "lead") for words in answer_words(study, found)]),
+            ("The table of the answer", lambda: _table(study, found)),
+            ("The means and slopes", lambda: _tables(study, found)),
         )
-    return Table(
-        "The coefficients in question",
-        ("Term", "Estimate", f"{level_text(study.conf_level)} CI", "df", "p", "p tests"),
-        tuple(body),
-        "lrrrrl",
-    )
+    figure = ("The figure of the means", lambda: _drawn(study, rows) if rows is not None else [])
+    return Section("answer", "Answer", (*blocks, *parts(study.lost, (MEANS, lambda: []), figure)))
 
 
-def raw_means(rows: Rows) -> tuple[Means, ...]:
-    """Mean response of each group at each time, or in INTERVALS equal intervals of time where times are
-    many."""
-    result = []
-    distinct = np.unique(rows.time)
-    group = np.array(rows.group)
-    for name in rows.groups:
-        time, response = rows.time[group == name], rows.response[group == name]
-        if distinct.size <= TIMES:
-            at, place = np.unique(time, return_inverse=True)
-        else:
-            edges = np.linspace(distinct[0], distinct[-1], INTERVALS + 1)
-            place = np.clip(np.searchsorted(edges, time, side="right") - 1, 0, INTERVALS - 1)
-            used, place = np.unique(place, return_inverse=True)
-            at = (edges[used] + edges[used + 1]) / 2
-        n = np.bincount(place)
-        result.append(Means(name, at, np.bincount(place, weights=response) / n, n))
-    return tuple(result)
+def _drawn(study: Study, rows: Rows) -> list[Block]:
+    return [means_figure(study, rows)] if study.time else means_table(study, rows)
 
 
-def _figure(study: Study, rows: Rows) -> Figure:
-    means = raw_means(rows)
-    fit = study.fitted
-    curves = fit.curves if fit else ()
-    title = f"{study.response} over {study.time}: raw and predicted means"
-    label = svg.Label("fig-means", title, _desc(study, means, curves))
-    binned = np.unique(rows.time).size > TIMES
-    caption = [f"Marks are raw means{f' in {INTERVALS} equal intervals of {study.time}' if binned else ''}."]
-    if fit and curves:
-        caption.append(curve_words(study, fit))
-    svg_ = profiles.predicted_means(
-        label, means, curves, (study.time_label, study.response_label), study.group
-    )
-    return Figure("fig-means", svg_, " ".join(caption), _data(study, means, curves))
-
-
-def _figures(study: Study, rows: Rows) -> list[Block]:
-    return [_figure(study, rows)]
-
-
-def _without_time(study: Study, rows: Rows) -> list[Block]:
-    """The means of the groups, in data without a time; nothing where there are no groups."""
-    if not study.group:
-        return []
-    fit, means = study.fitted, raw_means(rows)
-    curves = fit.curves if fit else ()
-    words = [Text(curve_words(study, fit).replace("Lines", "Predictions"), "note")] if fit and curves else []
-    table = _data(study, means, curves)
-    k = table.heads.index(study.time)
-    rest = tuple((*row[:k], *row[k + 1 :]) for row in table.rows)
-    heads, align = (*table.heads[:k], *table.heads[k + 1 :]), table.align[:k] + table.align[k + 1 :]
-    return [replace(table, heads=heads, rows=rest, align=align), *words]
-
-
-def curve_words(study: Study, fit: Fitted) -> str:
-    """What the lines of predicted means are."""
-    if fit.averaged:
-        return (
-            f"Lines are means of the population predictions of the rows, because {listing(fit.averaged)} "
-            f"{'changes' if len(fit.averaged) == 1 else 'change'} within {study.subject}."
-        )
-    words = f"Lines are predicted population means with {level_text(study.conf_level)} intervals of the mean."
-    if fit.held:
-        words += f" Other covariates are held at {listing(f'{n} = {v}' for n, v in fit.held)}."
+def answer_words(study: Study, found: Json) -> list[str]:
+    """The answer in sentences."""
+    if found["problem"]:
+        return [found["problem"]]
+    words = []
+    if found["joint"]:
+        words.append(test_words(found["joint"]))
+    words += [estimate_words(row["statement"], row, study.conf_level) for row in found["estimates"]]
+    if found["margin"]:
+        words.append(_margin_words(found["margin"], found["estimates"][0], study.conf_level))
+    if found["note"]:
+        words.append(sentence(found["note"]))
     return words
 
 
-def _desc(study: Study, means: tuple[Means, ...], curves: tuple[Curve, ...]) -> str:
-    words = []
-    for c in curves:
-        name = "" if c.group == ALL else f" in {c.group}"
-        if c.x.size > 1:
-            start, end = (
-                f"{fmt(float(c.mean[0]))} at {plain(float(c.x[0]))}",
-                f"{fmt(float(c.mean[-1]))} at {plain(float(c.x[-1]))}",
-            )
-            words.append(f"The predicted mean{name} goes from {start} to {end}.")
-    for m in means:
-        name = "" if m.group == ALL else f" in {m.group}"
-        low, high = fmt(float(m.mean.min())), fmt(float(m.mean.max()))
-        words.append(f"{count(m.x.size, 'raw mean')}{name} between {low} and {high}.")
-    return " ".join(words)
+def _margin_words(margin: Json, row: Json, conf_level: float) -> str:
+    decimals = decimals_for(row["std_error"])
+    bound, value = fixed(margin["bound"], decimals), plain(margin["margin"])
+    side = "above" if margin["above"] else "below"
+    verdict = "is" if margin["met"] else "is not"
+    limit = "lower" if margin["above"] else "upper"
+    test = f"one-sided {p_sentence(margin['p_value'])} against {value}"
+    return (
+        f"Non-inferiority with the margin {value} {verdict} shown: the {limit} limit of the "
+        f"{level_text(conf_level)} CI, {bound}, {verdict} {side} it ({test})."
+    )
 
 
-def _data(study: Study, means: tuple[Means, ...], curves: tuple[Curve, ...]) -> Table:
-    named, rows = len(means) > 1, []
-    known = {(c.group, x): k for c in curves for k, x in enumerate(c.x.tolist())}
-    lines = {c.group: (c.mean, c.low, c.high) for c in curves}
-    for m in means:
-        for x, mean, n in zip(m.x.tolist(), m.mean.tolist(), m.rows.tolist(), strict=True):
-            at = known.get((m.group, x))
-            of_line = lines[m.group] if at is not None else (None, None, None)
-            predicted = [MISSING if v is None or at is None else fmt(float(v[at])) for v in of_line]
-            rows.append((*([m.group] if named else []), plain(x), f"{n:,}", fmt(mean), *predicted))
-    heads = (*([study.group] if named else []), study.time, "Rows", f"Mean of {study.response}")
-    heads += ("Predicted mean", "Interval from", "to")
-    return Table("Raw and predicted means", heads, tuple(rows), "l" * named + "lrrrrr")
+def _table(study: Study, found: Json) -> list[Block]:
+    """The contrast with its hypothesis."""
+    body = []
+    for row in found["estimates"]:
+        estimate, _, interval = estimate_cells(row)
+        df = fmt(row["df"]) if row["df"] else "∞"
+        body.append((row["name"], estimate, interval, df, p_value(row["p_value"]), row["hypothesis"]))
+    heads = ("Contrast", "Estimate", f"{level_text(study.conf_level)} CI", "df", "p", "p tests")
+    return [Table("The contrast in question", heads, tuple(body), "lrrrrl")] if body else []
+
+
+def _tables(study: Study, found: Json) -> list[Block]:
+    """Estimated means, slopes, and all pairs of groups."""
+    blocks: list[Block] = []
+    level = level_text(study.conf_level)
+    note = sentence(found["note"])
+    if found["means"]:
+        caption = f"Estimated means of {study.response}"
+        blocks.append(_estimates(study, caption, "Mean", found["means"], level, note))
+    if found["slopes"]:
+        caption = f"Estimated slopes of {study.response} over {study.time}"
+        blocks.append(_estimates(study, caption, "Slope", found["slopes"], level, ""))
+    if found["pairs"]:
+        blocks.append(_pairs(study, found, level))
+    return blocks
+
+
+def _estimates(study: Study, caption: str, what: str, rows: Sequence[Json], level: str, note: str) -> Table:
+    keys = [key for key in (study.group, study.time) if key in rows[0]]
+    several = [*keys, *(key for key in rows[0] if key not in (*keys, *NUMBERS))]
+    printed = column([v for row in rows for v in (row["estimate"], row["conf_low"], row["conf_high"])])
+    cells = np.array(printed).reshape(len(rows), 3).tolist()
+    body = []
+    for row, (mean, low, high) in zip(rows, cells, strict=True):
+        df = fmt(row["df"]) if row["df"] is not None else "∞"
+        body.append((*(plain(row[key]) for key in several), mean, f"{low} to {high}", df))
+    heads = (*several, what, f"{level} CI", "df")
+    return Table(caption, heads, tuple(body), "l" * len(several) + "rrr", note, folded=len(body) > FOLDED)
+
+
+def _pairs(study: Study, found: Json, level: str) -> Table:
+    by = [key for key in (study.time,) if key in found["pairs"][0]]
+    body = []
+    for row in found["pairs"]:
+        estimate, _, interval = estimate_cells(row)
+        df = fmt(row["df"]) if row["df"] is not None else "∞"
+        body.append((*(plain(row[key]) for key in by), row["contrast"], estimate, interval, df,
+                     p_value(row["p_value"])))  # fmt: skip
+    heads = (*by, "Difference", "Estimate", f"{level} CI", "df", "p")
+    what = "slopes" if found["slopes"] else "means"
+    caption = f"Differences of the {what} between the levels of {study.group}"
+    return Table(
+        caption, heads, tuple(body), "l" * len(by) + "lrrrr", found["pairs_note"], len(body) > FOLDED
+    )
+
+
+NUMBERS = ("estimate", "std_error", "df", "conf_low", "conf_high")
+FOLDED = 24
+"""Longer tables are folded."""

@@ -20,6 +20,7 @@ ORDER = (
     "response",
     "fixed",
     "group",
+    "question",
     "categories",
     "candidates",
     "time_label",

@@ -142,10 +142,14 @@ def test_marks_of_residuals_carry_their_subjects():
 
 def test_the_answer_is_that_of_the_record():
     whole = study()
-    (shown,) = tables(Page(html(whole)))["The coefficients in question"]
+    (shown,) = tables(Page(html(whole)))["The contrast in question"]
     row = whole.winner["fixed"][3]
     low, high = shown[2].split(" to ")
-    assert shown[0] == row["term"] and close(shown[1], row["estimate"]) and close(shown[3], row["df"])
+    assert (
+        shown[0] == "slope of score over week: b − a"
+        and close(shown[1], row["estimate"])
+        and close(shown[3], row["df"])
+    )
     assert close(low, row["conf_low"]) and close(high, row["conf_high"]) and close(shown[4], row["p_value"])
 
 

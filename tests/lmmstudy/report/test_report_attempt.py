@@ -23,7 +23,7 @@ from lmmstudy.report.refit import refit as results
 
 FOLDER = Path(report.__file__).parent
 PIECES = {
-    (results, "_curves"): results.MEANS,
+    (results, "marginal"): results.MEANS,
     (results, "_effects"): results.EFFECTS,
     (results, "bands"): results.BANDS,
     (results, "own_lines"): results.LINES,
@@ -65,7 +65,11 @@ def test_all_pieces_are_attempted():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Name):
                 called = node.func.value if isinstance(node.func, ast.Attribute) else node.func
-                if isinstance(called, ast.Name) and called.id == "attempt" and node.args[0].id.isupper():
+                if (
+                    isinstance(called, ast.Name)
+                    and called.id in ("attempt", "over_time")
+                    and node.args[0].id.isupper()
+                ):
                     named.append((path.stem, node.args[0].id))
     known = {(module.__name__.rsplit(".", 1)[1], what) for (module, _), what in PIECES.items()}
     modules = {stem: importlib.import_module(f"lmmstudy.report.{stem}") for stem, _ in named}

@@ -40,9 +40,11 @@ def write_results(folder: Path, names: tuple[str, ...]) -> dict[str, str]:
         place = folder / f"d{k}"
         (place / "models").mkdir(parents=True)
         fitted = record(rows())
-        fitted["fixed"][3]["estimate"] += k
+        row = fitted["answer"]["estimates"][0]
+        for key in ("estimate", "conf_low", "conf_high"):
+            row[key] += k
         (place / "models/random_slope.json").write_text(json.dumps(fitted))
-        failed = record(rows()) | {"status": "error", "reml": None, "fixed": []}
+        failed = record(rows()) | {"status": "error", "reml": None, "fixed": [], "answer": None}
         (place / "models/broken.json").write_text(json.dumps(failed))
         (place / "selection.json").write_text(json.dumps(selection()))
         places[name] = str(place)
@@ -58,7 +60,7 @@ def page(folder: Path, names: tuple[str, ...]) -> str:
 
 def test_the_same_estimate_of_every_dataset_is_that_of_its_record(tmp_path):
     text = page(tmp_path, ("first", "second"))
-    body = tables(Page(text))["week:arm[T.b] in random_slope (REML)"]
+    body = tables(Page(text))["slope of score over week: b − a in random_slope (REML)"]
     expected = record(rows())["fixed"][3]
     for k, row in enumerate(body):
         assert row[0] == ("first", "second")[k] and row[1] == "converged" and row[7] == "0.900"

@@ -7,7 +7,8 @@ from test_report_page import PAYLOADS, Page, close
 from test_report_sample import study, without_model
 
 from lmmstudy.base.files import name_of_page
-from lmmstudy.report.index import entry, key_row, render, write_index
+from lmmstudy.fitting.question import NONE
+from lmmstudy.report.index import entry, render, write_index
 
 
 def entries():
@@ -37,7 +38,7 @@ def test_the_key_coefficient_is_that_of_the_record():
     row = whole.winner["fixed"][3]
     shown = entry("trial", whole.clean, whole.selection, whole.winner, 0)
     low, high = shown.interval.split(" to ")
-    assert shown.term == "week:arm[T.b]" and shown.p == "0.0103" and shown.rows == "52 / 55"
+    assert shown.term == "slope of score over week: b − a" and shown.p == "0.0103" and shown.rows == "52 / 55"
     assert (
         close(shown.estimate, row["estimate"])
         and close(low, row["conf_low"])
@@ -51,11 +52,24 @@ def test_failed_datasets_show_their_sentence():
     assert "there is no file data/raw/trial.csv" in rows[2][1]
 
 
-def test_without_fixed_effects_there_is_no_key():
+def test_without_an_answer_there_is_no_key():
     whole = study()
-    bare = whole.winner | {"fixed": []}
-    assert key_row(bare, whole.clean) is None
-    assert entry("trial", whole.clean, whole.selection, bare, 0).estimate == "–"
+    bare = whole.winner | {"answer": NONE | {"problem": "It has no term 'x'."}}
+    shown = entry("trial", whole.clean, whole.selection, bare, 0)
+    assert shown.estimate == "–" and shown.term == "It has no term 'x'."
+
+
+def test_several_parameters_answer_by_their_joint_test():
+    whole = study()
+    test = {"statistic": 2.36156, "num_df": 3, "den_df": 75.0, "p_value": 0.07806, "hypothesis": "Same."}
+    joint = whole.winner["answer"] | {
+        "joint": test,
+        "estimates": [],
+        "name": "course of score over week by arm",
+    }
+    shown = entry("trial", whole.clean, whole.selection, whole.winner | {"answer": joint}, 0)
+    assert (shown.term, shown.estimate) == ("course of score over week by arm", "2.362")
+    assert (shown.interval, shown.p, shown.chart) == ("F(3, 75.00)", "0.0781", "–")
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)

@@ -57,7 +57,8 @@ def test_terms_have_their_hypothesis():
 
 def test_several_coefficients_are_answered_together():
     whole = study()
-    model = whole.winner | {"terms": [TERMS[0] | {"num_df": 2, "den_df": None}]}
+    joint = TERMS[0] | {"num_df": 2, "den_df": None}
+    model = whole.winner | {"answer": whole.winner["answer"] | {"joint": joint, "estimates": []}}
     text = html(replace(whole, models={"random_slope": model}))
     found = "Hypothesis: The slope of week is the same in every arm. F(2, ∞) = 5.125; p"
     assert found in text and "Hypothesis:" not in html()
@@ -81,7 +82,7 @@ def test_the_key_estimate_of_each_candidate():
     other = whole.winner | {"model": "random_intercept", "ml": whole.winner["ml"] | {"caic": 299.25}}
     both = replace(whole, models={"random_slope": whole.winner, "random_intercept": other})
     found = tables(Page(html(both)))
-    shown = found["The coefficient of week:arm[T.b]"]
+    shown = found["Slope of score over week: b − a"]
     assert [row[0] for row in shown] == ["random_slope", "random_intercept"]
     assert close(shown[0][1], whole.winner["fixed"][3]["estimate"])
     assert found["Conditional AIC (ML)"] == [["random_slope", "290.50"], ["random_intercept", "299.25"]]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lmmstudy.fitting.question import NONE
 from lmmstudy.report.refit.refit import Fitted, profiles
 from lmmstudy.report.refit.rows import Rows
 from lmmstudy.report.refit.series import Curve, Effect
@@ -96,7 +97,21 @@ def fitted(data: Rows) -> Fitted:
     told = inference(), diagnostics(data, marginal), bands(curves)
     every = profiles(data, values, population)
     fits = values, population, residual, marginal
-    return Fitted(data, *fits, tuple(effects), tuple(curves), (), (), *told, every, every[:24])
+    return Fitted(data, *fits, tuple(effects), tuple(curves), "", (), (), *told, every, every[:24])
+
+
+def answer(row: dict[str, Any]) -> dict[str, Any]:
+    """That to the question whether the slopes of the arms differ, by the coefficient that says it."""
+    keys = ("estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high")
+    told = {key: row[key] for key in keys} | {"name": "slope of score over week: b − a"}
+    told["statement"] = "The slope of score over week in arm b minus that in arm a is"
+    told["hypothesis"] = "that the slope of score over week in arm b equals that in arm a"
+    told["weights"] = {"week:arm[T.b]": 1.0}
+    ends = {"estimate": 50.5, "std_error": 2.0, "df": 10.0, "conf_low": 46.25, "conf_high": 54.75}
+    means = [{"week": t, "arm": arm, **ends} for t in (0.0, 8.0) for arm in "ab"]
+    slopes = [{"arm": arm, **ends} for arm in "ab"]
+    found = {"kind": "slopes", "name": "slope of score over week by arm", "estimates": [told]}
+    return NONE | found | {"means": means, "slopes": slopes}
 
 
 def record(data: Rows) -> dict[str, Any]:
@@ -147,6 +162,7 @@ def record(data: Rows) -> dict[str, Any]:
         "variance": None,
         "dropped": [],
         "terms": TESTS,
+        "answer": answer(effects[3]),
         "df_conflict": "",
         "shares": SHARES,
         "r_squared": R_SQUARED,

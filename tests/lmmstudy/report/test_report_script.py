@@ -9,7 +9,7 @@ import pytest
 from test_report_page import close
 from test_report_sample import study
 
-from lmmstudy.report.sections.answer import raw_means
+from lmmstudy.report.sections.means import raw_means
 from tests.support.browser import CHROMIUM, Tab
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")

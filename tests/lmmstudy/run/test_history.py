@@ -144,7 +144,8 @@ def results(folder: Path, model: str) -> Path:
     origin = {"provenance": {"config": {}, "code": "c", "versions": {}}}
     clean = origin | {"source": {"sha256": "a"}, "rows": {"used": 4}, "subjects": {"used": 2}}
     selection = origin | {"status": "ok", "selected": model, "message": "m"}
-    record = origin | {"model": model, "status": "ok", "fixed": [], "random": [], "residual_parameters": {}}
+    record = origin | {"model": model, "status": "ok", "fixed": [], "random": []}
+    record |= {"residual_parameters": {}, "answer": None}
     write_json(clean, folder / "results/d/clean.json")
     write_json(selection, folder / "results/d/selection.json")
     write_json(record, folder / f"results/d/models/{model}.json")
