@@ -16,7 +16,7 @@ from lmmstudy.config.problems_question import check_question
 from lmmstudy.fitting.margin import margin
 from lmmstudy.fitting.question import answer, key
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 REPORT = {"df": "satterthwaite", "conf_level": 0.95}
 CHILDREN = {"time": "age", "response": "distance", "group": "Sex"}
 RATS = {"time": "Time", "response": "weight", "group": "Diet"}
