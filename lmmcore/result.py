@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from lmmcore.covariance.residual import as_named
 from lmmcore.errors import ArgumentError, FitError
 from lmmcore.estimate.criteria import Convention, Information, information
 from lmmcore.estimate.effects import Blups, blups
@@ -139,7 +140,8 @@ class Fit:
         structure = self.solution.model.structure
         if structure is None:
             return {}
-        return dict(zip(structure.parameter_names, self.solution.natural.tolist(), strict=True))
+        values = as_named(structure, self.solution.natural)
+        return dict(zip(structure.parameter_names, values.tolist(), strict=True))
 
     @property
     def groups(self) -> dict[str, int]:

@@ -23,7 +23,7 @@ from lmmcore.system.moments.subjects import SortedRows
 
 # Starting values of phi: the deviance can have a second local optimum near 1.
 STARTS = (-0.4, 0.0, 0.3, 0.6, 0.85)
-# 1 - |rho| below which rho has run to the boundary.
+# 1 - |rho|^step below which rho has run to the boundary.
 AT_ONE = 1e-6
 # Beyond this z the correlation is 1 to thirteen digits and R is singular.
 LARGEST_Z = 15.0
@@ -174,7 +174,7 @@ class AR1Law:
     def at_boundary(self, natural: np.ndarray) -> list[str]:
         """Phrases for a correlation of 1 or -1."""
         rho = float(natural[0])
-        return [f"rho is {np.sign(rho):.0f}"] if 1 - abs(rho) < AT_ONE else []
+        return [f"rho is {np.sign(rho):.0f}"] if 1 - abs(rho) ** self.step < AT_ONE else []
 
     def matrices(self, z: np.ndarray, times: np.ndarray) -> Matrices:
         """R and its derivatives by z."""

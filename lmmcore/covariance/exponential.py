@@ -139,10 +139,22 @@ class PowerExponential:
         return [np.array([value, *([START_W] if self.nugget else [])]) for value in ranges]
 
     def natural(self, z: np.ndarray) -> np.ndarray:
-        """(rho or range[, nugget])."""
-        with np.errstate(over="ignore"):  # a range of 0 is a rho of 0
-            first = np.exp(-np.exp(-z[0])) if self.as_rho else np.exp(z[0])
-        return np.array([first, *([z[1] ** 2 / (1 + z[1] ** 2)] if self.nugget else [])])
+        """(range[, nugget]): of CAR1 too, whose rho per unit of time is 0 or 1 to the last digit where that
+        unit is a large or a small one."""
+        with np.errstate(over="ignore"):
+            return np.array([np.exp(z[0]), *([z[1] ** 2 / (1 + z[1] ** 2)] if self.nugget else [])])
+
+    def as_named(self, natural: np.ndarray) -> np.ndarray:
+        """(..., m), as they are named: rho instead of the range."""
+        if not self.as_rho:
+            return natural
+        with np.errstate(divide="ignore"):
+            return np.concatenate([np.exp(-1 / natural[..., :1]), natural[..., 1:]], axis=-1)
+
+    def further(self, natural: np.ndarray) -> dict[str, float]:
+        """What says more than rho does: the range, and the time in which the correlation halves."""
+        reach = float(natural[0])
+        return {"range": reach, "half-life": reach * float(np.log(2))} if self.as_rho else {}
 
     def at_boundary(self, natural: np.ndarray) -> list[str]:
         """No correlation even over the shortest gap, or no nugget."""
@@ -183,8 +195,7 @@ class PowerExponential:
     def _decay(self, natural: np.ndarray, distance: np.ndarray) -> np.ndarray:
         """Correlation but for the nugget."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            reach = -1 / np.log(natural[0]) if self.as_rho and natural[0] > 0 else natural[0]
-            return np.where(distance > 0, np.exp(-((distance / reach) ** self.power)), 1.0)
+            return np.where(distance > 0, np.exp(-((distance / natural[0]) ** self.power)), 1.0)
 
     def cross(self, natural: np.ndarray, new: np.ndarray, seen: np.ndarray) -> np.ndarray:
         """Correlation of different measurements : (..., a, b)."""

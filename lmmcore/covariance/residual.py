@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -69,7 +69,7 @@ class Law(Protocol):
         """Values of z to start from, given least-squares residuals : (n,)."""
 
     def natural(self, z: np.ndarray) -> np.ndarray:
-        """Parameters on their natural scale."""
+        """Parameters on the natural scale that is computed with; see as_named."""
 
     def at_boundary(self, natural: np.ndarray) -> list[str]:
         """A phrase for each parameter on the boundary of its space."""
@@ -114,7 +114,7 @@ class BoundResidual(Protocol):
         """(a, d) what R of further measurements depends on, as in written_out."""
 
     def natural(self, z: np.ndarray) -> np.ndarray:
-        """Parameters on their natural scale."""
+        """Parameters on the natural scale that is computed with; see as_named."""
 
     def at_boundary(self, natural: np.ndarray) -> list[str]:
         """A phrase for each parameter on the boundary of its space."""
@@ -163,3 +163,18 @@ def subject_columns(residual: Residual | None) -> tuple[str, ...]:
             "subject='id', or a list of columns whose combinations are the subjects, subject=['site', 'id']."
         )
     return tuple(dict.fromkeys(columns))
+
+
+def as_named(structure: object, natural: np.ndarray) -> np.ndarray:
+    """Parameters natural : (..., m) as a user knows them: a law may be computed with others."""
+    law: Any = getattr(structure, "law", None)
+    if not hasattr(law, "as_named"):
+        return natural
+    size = len(law.parameter_names)
+    return np.concatenate([law.as_named(natural[..., :size]), natural[..., size:]], axis=-1)
+
+
+def further(structure: object, natural: np.ndarray) -> dict[str, float]:
+    """The same said in other ways, by name; {} where the parameters say all."""
+    law: Any = getattr(structure, "law", None)
+    return law.further(natural) if hasattr(law, "further") else {}

@@ -108,7 +108,7 @@ class Solution:
         if structure is None:
             return ()
         gone = vanished_groups(self.model, self.optimum)
-        return (*structure.at_boundary(self.natural), *(f"the residual SD of {level} is 0" for level in gone))
+        return (*structure.at_boundary(self.natural), *(f"residual SD of {level} is 0" for level in gone))
 
     @cached_property
     def certificate(self) -> Certificate:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lmmcore.covariance.residual import further
 from lmmcore.inference.fixed.wald import linear_estimates
+from lmmcore.output.digits import parameter_text
 
 if TYPE_CHECKING:
     from lmmcore.result import Fit
@@ -27,7 +29,8 @@ def html(fit: Fit) -> str:
     groups = ", ".join(f"{size:,} {name}" for name, size in fit.groups.items())
     head = f"Linear mixed model by {how}: {fit.nobs:,} rows" + (f", {groups}" if groups else "")
     facts = [f"log-likelihood {_number(fit.loglik, 6)}", f"AIC {_number(fit.aic, 6)}"]
-    facts += [f"{name} {_number(value)}" for name, value in fit.residual_parameters.items()]
+    told = fit.residual_parameters | further(fit.solution.model.structure, fit.solution.natural)
+    facts += [f"{name} {parameter_text(name, value)}" for name, value in told.items()]
     lines = [
         f"<strong>{escape(head)}</strong>",
         f"<code>{escape(fit.formula)}</code>",

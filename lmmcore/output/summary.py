@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lmmcore.covariance.residual import further
 from lmmcore.inference.fixed.wald import linear_estimates
+from lmmcore.output.digits import parameter_text
 
 if TYPE_CHECKING:
     from lmmcore.result import Fit
@@ -23,7 +25,8 @@ def text(fit: Fit) -> str:
     lines = [f"Linear mixed model fit by {how}", f"Formula: {fit.formula}"]
     structures = [given for given in (model.spec.residual, model.spec.variance) if given is not None]
     if structures:
-        shown = ", ".join(f"{name} = {value:.4g}" for name, value in fit.residual_parameters.items())
+        named = fit.residual_parameters | further(model.structure, solution.natural)
+        shown = ", ".join(f"{name} = {parameter_text(name, value)}" for name, value in named.items())
         lines.append(f"Residuals: {', '.join(map(_structure, structures))} ({shown})")
     if model.rows.visits is not None:
         lines.append(model.rows.visits.sentence)

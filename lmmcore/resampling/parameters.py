@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmmcore.covariance.residual import as_named
 from lmmcore.estimate.residuals import residual_scale
 from lmmcore.estimate.solution import ZERO, Solution
 from lmmcore.inference.covariance.parameters import covariance_parameters
@@ -58,7 +59,7 @@ def values(solution: Solution, refits: Refits) -> np.ndarray:
     scale = np.diag(model.coordinates.random @ model.coordinates.random.T)
     for block in model.blocks:
         columns += _block(block, refits.psi, sigma, scale)
-    columns += [*refits.natural.T, sigma]
+    columns += [*as_named(model.structure, refits.natural).T, sigma]
     if _has_icc(solution):
         total = 1 + np.einsum("raa->r", refits.psi)
         # Blocks stand in the order of their levels, outermost first.

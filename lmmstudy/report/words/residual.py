@@ -1,5 +1,7 @@
 """Sentences about residual and variance structures."""
 
+import math
+
 from lmmstudy.report.words.numbers import decimals_for, fixed, fmt
 from lmmstudy.report.words.phrases import listing
 from lmmstudy.report.words.residual_numbers import (
@@ -73,7 +75,10 @@ def _correlation(model: Json) -> str:
     subject, time, name = subject_name(model), structure["time"], structure["type"]
     pair = f"Residuals of the same {subject} that lie d apart in {time} have correlation"
     if name in ("ar1", "car1"):
-        return f"{pair} {FUNCTIONS[name]}; the estimate of ρ is {rho_text(parameters['rho'])}."
+        told = f"{pair} {FUNCTIONS[name]}; the estimate of ρ is {rho_text(parameters['rho'])}"
+        if name == "car1" and 0 < parameters["rho"] < 1:
+            told += f", so that it halves in {fmt(math.log(0.5) / math.log(parameters['rho']))} of {time}"
+        return f"{told}."
     if name in ("exponential", "gaussian"):
         reach = f"the estimate of the range r is {fmt(parameters['range'])}"
         if not structure["nugget"]:

@@ -92,7 +92,7 @@ def test_a_zero_standard_deviation_with_a_finite_likelihood():
     frame = panel(ordinary)
     fit = lmm.fit("y ~ t + (1 | id)", frame, variance=lmm.ByGroup("g"))
     assert fit.certificate.converged
-    assert fit.certificate.boundary == ("the residual SD of rare is 0",)
+    assert fit.certificate.boundary == ("residual SD of rare is 0",)
 
 
 def many_valleys():
