@@ -20,6 +20,8 @@ def main(model: str, subjects: str, seed: str, replicates: str, out: str) -> Non
         for name, outcome in replicate(model, int(subjects), rng).items():
             happened[name] += bool(outcome)
             looked[name] += 1
+    if "failed" in looked:
+        looked["failed"] = int(replicates)
     counts = {name: [happened[name], looked[name]] for name in sorted(looked)}
     Path(out).write_text(json.dumps({"model": model, "subjects": int(subjects), "counts": counts}) + "\n")
 
