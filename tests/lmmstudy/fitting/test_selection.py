@@ -64,6 +64,11 @@ def test_walk_by_likelihood_ratio_tests(p_values, expected):
     assert choose(ladder(CANDIDATES, "lrt"), tests, "lrt", 0.05) == expected
 
 
+def test_a_test_without_a_p_value_moves_nothing():
+    tests = [lr_test("intercept", "serial", None), lr_test("intercept", "slope", 0.2)]
+    assert choose(ladder(CANDIDATES, "lrt"), tests, "lrt", 0.05) == "intercept"
+
+
 def test_walk_takes_the_likelier_of_two_models_of_one_size_first():
     candidates = [record("a", 4, -110.0), record("b", 5, -105.0), record("c", 5, -101.0)]
     tests = [lr_test("a", "b", 0.01), lr_test("a", "c", 0.001)]
