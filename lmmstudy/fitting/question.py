@@ -149,14 +149,14 @@ class _Asked:
 
     def _compared(self, grid: EmmGrid, pairs: list[tuple[int, int]], what: str, kind: str) -> Json:
         """Differences of the cells of a grid: one contrast, or the joint test with all pairs, adjusted."""
-        weights = [_difference(len(self.levels), *pair) for pair in pairs]
+        weights = [difference(len(self.levels), *pair) for pair in pairs]
         names = [f"{self.levels[a]} − {self.levels[b]}" for a, b in pairs]
         named = {name: c.tolist() for name, c in zip(names, weights, strict=True)}
         named = {name: c.tolist() for name, c in zip(names, weights, strict=True)}
-        joint, adjusted, note = None, [], ""
+        test, adjusted, note = None, [], ""
         if len(pairs) > 1:
             hypothesis = f"The {what} is the same in every {self.group}."
-            joint = _joint(grid, np.array(weights), hypothesis)
+            test = joint(grid, np.array(weights), hypothesis)
             every = grid.contrast(named, "none")
             tukey = grid.pairs("tukey")
             adjusted = [_reversed(row, name) for row, name in zip(_rows(tukey.frame()), names, strict=True)]
@@ -170,8 +170,8 @@ class _Asked:
             row["statement"] = f"The {what} in {self.group} {one} minus that in {self.group} {other} is"
             row["hypothesis"] = f"that the {what} in {self.group} {one} equals that in {self.group} {other}"
             rows.append(row | {"weights": _weights(grid, c)})
-        found: Json = {"kind": kind, "name": f"{what} by {self.group}", "joint": joint}
-        found["estimates"] = rows if joint is None else []
+        found: Json = {"kind": kind, "name": f"{what} by {self.group}", "joint": test}
+        found["estimates"] = rows if test is None else []
         return found | {"pairs": adjusted, "pairs_note": note}
 
     def _courses(self) -> Json:
@@ -185,7 +185,7 @@ class _Asked:
             for i in range(1, k)
         ]
         course = f"course of {self.response} over {self.time}"
-        joint = _joint(
+        test = joint(
             grid, np.array(rows), f"The {course} is the same in every {self.group}, but for its level."
         )
         shown = self._means([self.group], self.time, {self.time: self._times(SHOWN)})
@@ -195,7 +195,7 @@ class _Asked:
         found = {
             "kind": "courses",
             "name": name,
-            "joint": joint,
+            "joint": test,
             "means": _rows(shown.frame()),
             "pairs": pairs,
         }
@@ -225,10 +225,10 @@ class _Asked:
             return found | {"note": _note(grid)}
         times = self._times(TIMES)
         grid = self._means([self.time], at={self.time: times})
-        rows = [_difference(len(times), j, 0) for j in range(1, len(times))]
+        rows = [difference(len(times), j, 0) for j in range(1, len(times))]
         hypothesis = f"The mean of {self.response} does not change with {self.time}."
         found = {"kind": "course", "name": f"course of {self.response} over {self.time}"}
-        found |= {"joint": _joint(grid, np.array(rows), hypothesis), "note": _note(grid)}
+        found |= {"joint": joint(grid, np.array(rows), hypothesis), "note": _note(grid)}
         return found | {"means": self._course()}
 
     def _course(self) -> list[Json]:
@@ -258,22 +258,28 @@ class _Asked:
         if self.category:
             seen = np.array([float(v) for v in self._means([self.time]).cells[self.time]])
             most = len(seen)
-        return seen[
-            np.unique(np.linspace(0, seen.size - 1, min(seen.size, most)).round().astype(int))
-        ].tolist()
+        return points(seen, most)
 
 
-def _difference(n: int, one: int, other: int) -> np.ndarray:
+def points(values: np.ndarray, most: int = TIMES) -> list[float]:
+    """Distinct values, at most so many, evenly spaced among them."""
+    seen = np.unique(values)
+    chosen = np.unique(np.linspace(0, seen.size - 1, min(seen.size, most)).round().astype(int))
+    return list(seen[chosen].tolist())
+
+
+def difference(n: int, one: int, other: int) -> np.ndarray:
     """(n,) weights of one cell less another."""
     return np.eye(n)[one] - np.eye(n)[other]
 
 
 def _cells(times: int, levels: int, one: tuple[int, int], other: tuple[int, int]) -> np.ndarray:
     """(times * levels,) one cell of a grid by time less another."""
-    return _difference(times * levels, one[0] * levels + one[1], other[0] * levels + other[1])
+    return difference(times * levels, one[0] * levels + one[1], other[0] * levels + other[1])
 
 
-def _joint(grid: EmmGrid, weights: np.ndarray, hypothesis: str) -> Json:
+def joint(grid: EmmGrid, weights: np.ndarray, hypothesis: str) -> Json:
+    """The test that contrasts of cells are all 0. Raises ArgumentError where nothing can be tested."""
     test = grid.joint(weights)
     den = test.den_df if np.isfinite(test.den_df) else None
     found = {"statistic": test.statistic, "num_df": test.num_df, "den_df": den, "p_value": test.p_value}

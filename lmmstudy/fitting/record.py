@@ -9,6 +9,7 @@ from typing import Any
 
 import lmmcore as lmm
 from lmmcore.covariance.visits import in_name
+from lmmstudy.fitting.curves import curves
 from lmmstudy.fitting.question import answer
 
 CONDITIONAL = 20_000
@@ -35,6 +36,7 @@ def estimates(
         "reml": _information(reml),
         "fixed": reml.tidy(**report).to_dicts(),
         "terms": reml.anova(df=report["df"]).to_dicts(),
+        "curves": curves(reml, report["df"]),
         "answer": answer(reml, design, report),
         "df_conflict": (conflict.sentence or "") if conflict else "",
         "dropped": list(reml.dropped),
@@ -54,6 +56,7 @@ NONE: dict[str, Any] = {
     "reml": None,
     "fixed": [],
     "terms": [],
+    "curves": [],
     "answer": None,
     "df_conflict": "",
     "dropped": [],

@@ -31,7 +31,7 @@ def section(study: Study, model: Json) -> Section:
         )
     heads = ("Term", "Estimate", "SE", "df", "t", "p", f"{level_text(study.conf_level)} CI")
     table = Table("Fixed effects (REML)", heads, tuple(rows), "lrrrrrr", note)
-    blocks: list[Block] = [table, *_terms(model, method)]
+    blocks: list[Block] = [table, *_terms(model, method), *_curves(model, method)]
     if model["df_conflict"]:
         blocks.append(Text(model["df_conflict"], "warning"))
     if model["dropped"]:
@@ -61,6 +61,26 @@ def _terms(model: Json, method: str) -> list[Block]:
     )
     heads = ("Term", "F", "df", "Denominator df", "p")
     return [Table("F tests of the terms (REML)", heads, rows, "lrrrr", note)]
+
+
+def _curves(model: Json, method: str) -> list[Block]:
+    """The F test of each column that the formula has several functions of."""
+    rows = tuple(
+        (
+            Cell(row["term"], f"tests: {row['hypothesis']}"),
+            fixed(row["statistic"], 3),
+            fmt(row["num_df"]),
+            fmt(row["den_df"]) if row["den_df"] is not None else "∞",
+            p_value(row["p_value"]),
+        )
+        for row in model.get("curves") or ()
+    )
+    note = (
+        "A column that the formula has several functions of is tested with all of them, other categories "
+        f"averaged with equal weights, other numbers at their mean. Denominator df: {method}."
+    )
+    heads = ("Curve", "F", "df", "Denominator df", "p")
+    return [Table("Curves tested as a whole (REML)", heads, rows, "lrrrr", note)] if rows else []
 
 
 def estimate_cells(row: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -8,6 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lmmcore.errors import LmmError
+from lmmcore.formula.calls import variables
+
 _FACTOR = re.compile(r"(.+?)\[(T\.)?(.+)\]")
 
 
@@ -43,49 +46,70 @@ def reference_level(name: str, terms: Sequence[str], levels: Sequence[str]) -> s
 
 
 def hypothesis(term: str, terms: Sequence[str], response: str, levels: Levels) -> str:
-    """What p of this coefficient is about, starting with "that"; `levels` of each category column."""
+    """What p of this coefficient is about, starting with "that"; `levels` of each category column.
+
+    A number is a slope where the formula has no other function of its column: beside age, I(age ** 2) has a
+    coefficient, and so has age.
+    """
     if term == "Intercept":
         return f"that the mean of {response} is 0{_where((), terms, levels)}"
     own = parts(term)
-    numbers = [p for p in own if not p.level]
-    factors = [p for p in own if p.level]
+    numbers = [p for p in own if not _category(p, levels)]
+    factors = [p for p in own if _category(p, levels)]
     where = _where(own, terms, levels)
     if len(own) == 1 and numbers:
-        return f"that the mean of {response} does not change with {term}{where}"
+        if _alone(numbers[0], terms, levels):
+            return f"that the mean of {response} does not change with {term}{where}"
+        return f"that the coefficient of {term} is 0, the other terms unchanged{where}"
     if len(own) == 1 and factors[0].treatment:
         reference = _against(factors[0], terms, levels)
         return f"that the mean of {response} in {factors[0]} equals that in {reference}{where}"
     if len(own) == 1:
         return f"that the mean of {response} in {factors[0]} is 0{where}"
     if len(own) == 2 and len(numbers) == 1:
-        slope, factor = numbers[0].name, factors[0]
+        kind = "slope" if _alone(numbers[0], terms, levels) else "coefficient"
+        what, factor = f"the {kind} of {_written(numbers[0])}", factors[0]
         if factor.treatment:
             reference = _against(factor, terms, levels)
-            return f"that the slope of {slope} in {factor} equals that in {reference}{where}"
-        return f"that the slope of {slope} in {factor} is 0{where}"
-    if len(own) == 2 and len(numbers) == 2:
+            return f"that {what} in {factor} equals that in {reference}{where}"
+        return f"that {what} in {factor} is 0{where}"
+    if len(own) == 2 and len(numbers) == 2 and all(_alone(p, terms, levels) for p in numbers):
         return f"that the slope of {numbers[0].name} does not change with {numbers[1].name}{where}"
-    named = " and ".join(str(p) for p in own)
+    named = " and ".join(str(p) if _category(p, levels) else _written(p) for p in own)
     return f"that the interaction of {named} is 0, the other terms unchanged{where}"
 
 
-def statement(term: str, terms: Sequence[str], response: str, levels: Levels) -> str:
-    """What the coefficient is, as the start of a sentence that its value ends."""
-    own = parts(term)
-    numbers = [p for p in own if not p.level]
-    factors = [p for p in own if p.level]
-    where = _where(own, terms, levels)
-    simple = all(re.fullmatch(r"\w+", p.name) for p in own)
-    if term != "Intercept" and simple and len(own) == 1 and numbers:
-        return f"For each unit of {term}, the mean of {response}{where} changes by"
-    if simple and len(own) == 1 and factors and factors[0].treatment:
-        reference = _against(factors[0], terms, levels)
-        return f"The mean of {response} in {factors[0]} minus that in {reference}{where} is"
-    if simple and len(own) == 2 and len(numbers) == 1 and factors[0].treatment:
-        reference = _against(factors[0], terms, levels)
-        slope = f"The slope of {response} over {numbers[0].name} in {factors[0]}"
-        return f"{slope} minus that in {reference}{where} is"
-    return f"The coefficient of {term} for {response} is"
+def _category(part: Part, levels: Levels) -> bool:
+    """Whether a part is a level of a category; else it is a number, or a column of a basis such as poly()."""
+    return part.treatment or bool(part.level) and not _basis(part, levels)
+
+
+def _basis(part: Part, levels: Levels) -> bool:
+    """Whether a part is a column of a basis: poly(x, 2)[1]."""
+    called = re.match(r"(\w+)\(", part.name)
+    column = part.treatment or part.name in levels or called is None
+    return bool(part.level) and not column and called is not None and called[1] != "C"
+
+
+def _written(part: Part) -> str:
+    """A number as the table has it."""
+    return f"{part.name}[{part.level}]" if part.level else part.name
+
+
+def _alone(part: Part, terms: Sequence[str], levels: Levels) -> bool:
+    """Whether no other number of the terms is a function of a column of this one."""
+    if part.level:
+        return False
+    others = {q for term in terms for q in parts(term) if q != part and not _category(q, levels)}
+    return not any(_columns(part.name) & _columns(q.name) for q in others)
+
+
+def _columns(name: str) -> set[str]:
+    """Columns in the text of a number; the whole text, where it is the name of a column."""
+    try:
+        return set(variables(name)) or {name}
+    except LmmError:
+        return {name}
 
 
 def _against(part: Part, terms: Sequence[str], levels: Levels) -> str:
@@ -106,7 +130,9 @@ def _where(own: Sequence[Part], terms: Sequence[str], levels: Levels) -> str:
         if other == "Intercept" or not names < {p.name for p in theirs}:
             continue
         for p in theirs:
-            if p.name not in names and not p.level:
+            if p.name not in names and _basis(p, levels):
+                places[p.name] = f"where every column of {p.name} is 0"
+            elif p.name not in names and not p.level:
                 places[p.name] = f"at {p.name} = 0"
             elif p.name not in names and p.treatment:
                 places[p.name] = f"in {_against(p, terms, levels)}"

@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose
 
 import lmmcore as lmm
 from lmmstudy.config.problems_question import check_question
+from lmmstudy.fitting.curves import curves
 from lmmstudy.fitting.margin import margin
 from lmmstudy.fitting.question import answer, key
 
@@ -177,3 +178,16 @@ def test_sound_questions_have_no_problem():
     ):
         assert not list(check_question("datasets.x", STANZA | {"question": question}))
     assert not list(check_question("datasets.x", {"question": {"what": "coefficient", "term": "x"}}))
+
+
+def test_curves_are_tested_with_all_they_are_made_of():
+    """The same curve in another basis, the same F: that of the coefficients of all its columns together."""
+    for formula in ("poly(age, 3) * Sex", "(age + I(age ** 2) + I(age ** 3)) * Sex", "bs(age, df=3) * Sex"):
+        fit = orthodont(formula, "(1 | Subject)")
+        own, apart = curves(fit, "satterthwaite")
+        terms = [t for t in fit.terms if "age" in t and "Sex" in t]
+        test = fit.contrast([{t: 1.0} for t in terms]).to_dicts()[0]
+        assert (own["term"], apart["term"]) == ("age", "age:Sex") and own["num_df"] == apart["num_df"] == 3
+        assert_allclose([own["statistic"], apart["statistic"]], [35.34733, test["statistic"]], rtol=1e-6)
+    for formula in ("age * Sex", "C(age) * Sex", "Sex"):
+        assert not curves(orthodont(formula, "(1 | Subject)"), "satterthwaite")

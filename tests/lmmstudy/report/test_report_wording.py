@@ -4,7 +4,7 @@ import pytest
 from test_report_sample import TERMS, record, rows
 
 from lmmstudy.report.words import sentences as w
-from lmmstudy.report.words.hypotheses import focal_terms, hypothesis, parts, reference_level, statement
+from lmmstudy.report.words.hypotheses import focal_terms, hypothesis, parts, reference_level
 from lmmstudy.report.words.phrases import listing, sentence
 
 LEVELS = {"arm": ("a", "b"), "dose": ("low", "mid", "high")}
@@ -70,22 +70,29 @@ def test_hypotheses_of_other_codings(term, terms, tests):
     assert hypothesis(term, terms, "y", levels) == tests
 
 
-def test_statements_end_before_their_value():
-    assert (
-        statement("week", ("Intercept", "week"), "y", {}) == "For each unit of week, the mean of y changes by"
-    )
-    assert (
-        statement("week:arm[T.b]", TERMS, "y", LEVELS)
-        == "The slope of y over week in arm b minus that in arm a is"
-    )
-    assert (
-        statement("arm[T.b]", TERMS, "y", LEVELS)
-        == "The mean of y in arm b minus that in arm a at week = 0 is"
-    )
-    assert (
-        statement("sin(2 * pi * t)", ("sin(2 * pi * t)",), "y", {})
-        == "The coefficient of sin(2 * pi * t) for y is"
-    )
+SHARED = {
+    "powers": ("Intercept", "age", "I(age ** 2)", "arm[T.b]", "age:arm[T.b]", "I(age ** 2):arm[T.b]"),
+    "poly": ("Intercept", *(f"poly(age, 3)[{k}]" for k in (1, 2, 3)), "arm[T.b]", "poly(age, 3)[1]:arm[T.b]"),
+    "bs": ("Intercept", "bs(age, df=3)[1]", "bs(age, df=3)[2]", "bs(age, df=3)[2]:arm[T.b]"),
+    "log": ("Intercept", "age", "log(age)", "log(age):arm[T.b]"),
+    "product": ("Intercept", "age", "I(age * dose)", "dose"),
+}
+
+
+@pytest.mark.parametrize("terms", SHARED.values(), ids=SHARED)
+def test_terms_that_share_a_column_have_coefficients_and_no_slope(terms):
+    for term in terms:
+        words = hypothesis(term, terms, "y", {"arm": ["a", "b"]})
+        assert "slope" not in words and "does not change" not in words
+        if term not in ("Intercept", "arm[T.b]"):
+            assert f"the coefficient of {term.removesuffix(':arm[T.b]')}" in words
+    assert "equals that in arm a" in hypothesis(SHARED["powers"][4], SHARED["powers"], "y", LEVELS)
+
+
+def test_a_number_by_itself_keeps_its_slope():
+    terms = ("Intercept", "log(dose)", "age", "arm[T.b]", "age:arm[T.b]")
+    assert "the slope of age in arm b equals" in hypothesis("age:arm[T.b]", terms, "y", LEVELS)
+    assert "does not change with log(dose)" in hypothesis("log(dose)", terms, "y", LEVELS)
 
 
 def test_a_colon_in_a_level_does_not_split_a_term():
