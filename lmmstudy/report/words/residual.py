@@ -14,6 +14,8 @@ from lmmstudy.report.words.residual_numbers import (
     visits,
 )
 
+# A rho per unit of time nearer to 0 or 1 says little: the unit is a large or a small one.
+ODD_UNIT = 1e-3
 KINDS = {
     "": "independent residuals",
     "ar1": "residuals AR(1)",
@@ -76,8 +78,9 @@ def _correlation(model: Json) -> str:
     pair = f"Residuals of the same {subject} that lie d apart in {time} have correlation"
     if name in ("ar1", "car1"):
         told = f"{pair} {FUNCTIONS[name]}; the estimate of ρ is {rho_text(parameters['rho'])}"
-        if name == "car1" and 0 < parameters["rho"] < 1:
-            told += f", so that it halves in {fmt(math.log(0.5) / math.log(parameters['rho']))} of {time}"
+        rho = parameters["rho"]
+        if name == "car1" and 0 < rho < 1 and not ODD_UNIT < rho < 1 - ODD_UNIT:
+            told += f", so that it halves in {fmt(math.log(0.5) / math.log(rho))} of {time}"
         return f"{told}."
     if name in ("exponential", "gaussian"):
         reach = f"the estimate of the range r is {fmt(parameters['range'])}"

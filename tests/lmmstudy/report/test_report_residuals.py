@@ -149,6 +149,11 @@ def test_variances_in_words():
             "estimate of ρ is 0.9975.",
         ),
         (
+            model("car1", {"rho": 0.9999986}),  # log(1/2) / log(0.9999986)
+            "Residuals of the same id that lie d apart in week have correlation ρ to the power d; the "
+            "estimate of ρ is 0.9999986, so that it halves in 495,105 of week.",
+        ),
+        (
             model("exponential", {"range": 5.25}),
             "Residuals of the same id that lie d apart in week have correlation exp(−d/r); the estimate "
             "of the range r is 5.250.",
