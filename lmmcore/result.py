@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # what is seldom needed is imported by the method that needs 
     from lmmcore.inference.covariance.explained import RSquared, VarianceShares
     from lmmcore.inference.covariance.marginal import MarginalCovariance
     from lmmcore.inference.emmeans.grid import EmmGrid
-    from lmmcore.inference.emmeans.reference_grid import At
+    from lmmcore.inference.emmeans.reference_grid import At, Weighting
     from lmmcore.inference.fixed.sandwich import Robust
     from lmmcore.inference.models.caic import ConditionalAic
     from lmmcore.resampling import Bootstrap
@@ -177,11 +177,15 @@ class Fit:
         return frames.ranef(self.solution, self.blups)
 
     def tidy(
-        self, effects: Literal["fixed"] = "fixed", df: DfMethod = "satterthwaite", conf_level: float = 0.95
+        self,
+        effects: Literal["fixed", "ran_pars"] = "fixed",
+        df: DfMethod = "satterthwaite",
+        conf_level: float = 0.95,
     ) -> Any:
         """Frame in broom.mixed's columns: effect, group, term, estimate, std_error, statistic, df, p_value,
-        conf_low, conf_high. df : "satterthwaite", "kenward-roger" (adjusts the standard errors too; REML
-        only), "residual" (n - p) or "asymptotic" (infinite)."""
+        conf_low, conf_high. effects="ran_pars" : SDs and correlations (sd__..., cor__...) with Wald limits on
+        log SD and Fisher's z, and no tests. df : "satterthwaite", "kenward-roger" (adjusts the standard
+        errors too; REML only), "residual" (n - p) or "asymptotic" (infinite)."""
         return frames.tidy(self.solution, effects, df, conf_level)
 
     def contrast(
@@ -210,12 +214,16 @@ class Fit:
         at: At | None = None,
         df: DfMethod = "satterthwaite",
         conf_level: float = 0.95,
+        weights: Weighting = "equal",
+        nesting: Mapping[str, Any] | None = None,
     ) -> EmmGrid:
         """Estimated marginal means for the combinations of specs and by: other categories averaged with equal
-        weights, covariates at their mean or `at`. Has .frame(), .pairs(), .contrast(), .sentence."""
+        weights ("proportional" to their rows, or "flat" over those with rows), covariates at their mean or
+        `at`; nested factors are found, or given as nesting={factor: outer factor}. Has .frame(), .pairs(),
+        .contrast(), .sentence."""
         from lmmcore.inference.emmeans.means import emmeans
 
-        return emmeans(self.solution, specs, by, at, df, conf_level)
+        return emmeans(self.solution, specs, by, at, df, conf_level, weights, nesting)
 
     def slopes(
         self,
@@ -225,11 +233,13 @@ class Fit:
         at: At | None = None,
         df: DfMethod = "satterthwaite",
         conf_level: float = 0.95,
+        weights: Weighting = "equal",
+        nesting: Mapping[str, Any] | None = None,
     ) -> EmmGrid:
         """Slopes of the mean over a covariate, otherwise as emmeans."""
         from lmmcore.inference.emmeans.means import slopes
 
-        return slopes(self.solution, covariate, specs, by, at, df, conf_level)
+        return slopes(self.solution, covariate, specs, by, at, df, conf_level, weights, nesting)
 
     def ranova(self) -> Any:
         """Frame: each random effect left out in turn, tested with the boundary's chi-bar-square distribution
@@ -265,6 +275,13 @@ class Fit:
         from lmmcore.inference.covariance.components import components
 
         return components(self.solution, conf_level)
+
+    def residual_sds(self, conf_level: float = 0.95) -> Any:
+        """Frame: the residual SD of each group (ByGroup) or visit (Unstructured) with its standard error and
+        Wald limits on log SD; one row where it is constant."""
+        from lmmcore.inference.covariance.residual_sds import residual_sds
+
+        return residual_sds(self.solution, conf_level)
 
     def confint(
         self,

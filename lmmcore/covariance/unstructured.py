@@ -66,6 +66,13 @@ class Unstructured:
             )
         seen = np.zeros((N, J))
         seen[rows.subject, np.searchsorted(visits, rows.times)] = 1
+        alone = np.flatnonzero(seen.sum(axis=0) == 1)
+        if len(alone):
+            raise DataError(
+                f"Unstructured({self.time!r}) estimates a variance for each visit, but {shown[alone[0]]} has "
+                "one row only, of which none can be estimated; leave that row out or join the visit to its "
+                "neighbour."
+            )
         apart = np.argwhere(seen.T @ seen == 0)
         if len(apart):
             first, second = (shown[index] for index in apart[0])

@@ -35,8 +35,29 @@ def coefficients(terms: Sequence[str], found: Estimates, conf_level: float) -> d
 
 
 def tidy(solution: Solution, effects: str, df: DfMethod, conf_level: float) -> Any:
-    """One row a fixed effect."""
-    arguments.one_of(effects, "effects", ("fixed",))
+    """One row a fixed effect, or a covariance parameter with its Wald limits."""
+    arguments.one_of(effects, "effects", ("fixed", "ran_pars"))
+    if effects == "ran_pars":
+        from lmmcore.inference.covariance.components import components
+
+        known = components(solution, conf_level)
+        k = len(known.term)
+        none = np.full(k, np.nan)
+        return to_frame(
+            {
+                "effect": ["ran_pars"] * k,
+                "group": list(known.group),
+                "term": list(known.term),
+                "estimate": known.estimate,
+                "std_error": known.std_error,
+                "statistic": none,
+                "df": none,
+                "p_value": none,
+                "conf_low": known.conf_low,
+                "conf_high": known.conf_high,
+            },
+            solution.model.table.backend,
+        )
     p = len(solution.beta)
     found = linear_estimates(solution, np.eye(p), df)
     columns = {"effect": ["fixed"] * p, "group": [None] * p}

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lmmcore.data.table import to_frame
+from lmmcore.errors import ArgumentError
 from lmmcore.estimate.solution import Solution
 from lmmcore.inference.anova.hypotheses import AnovaType, Hypotheses
 from lmmcore.inference.anova.words import hypothesis
@@ -24,7 +25,10 @@ def anova(solution: Solution, type: AnovaType = 3, df: DfMethod = "satterthwaite
     has num_df 0 and missing values. Raises ArgumentError for an unknown type or df, FitError for
     "kenward-roger" after ML.
     """
-    arguments.one_of(type, "type", (1, 2, 3))
+    if not isinstance(type, int) or type not in (1, 2, 3):
+        raise ArgumentError(
+            f"type is {arguments.short(type)}, but must be 1 (sequential), 2 (hierarchical) or 3 (marginal)."
+        )
     hypotheses = Hypotheses(solution.model)
     terms = [term for term in hypotheses.terms if term]
     matrices = [hypotheses.matrix(term, type) for term in terms]

@@ -33,7 +33,7 @@ def confint(
     and an interval that reaches the end of a parameter's space ends exactly there. note : a sentence where a
     limit is missing or such an end, else "". Raises ArgumentError for another method or level.
     """
-    arguments.one_of(method, "method", ("wald", "profile", "bootstrap"))
+    arguments.one_of(method, "method", ("wald", "profile"))
     quantile = normal_quantile(conf_level)
     known = components(solution, conf_level)
     p, k = len(solution.beta), len(known.term)

@@ -1,6 +1,7 @@
 """The reference grid: combinations of the user's variables at which the mean is estimated.
 
-Categories stand at all their levels, numbers at their mean over the rows used, unless told otherwise. The
+Categories stand at all their levels, those of a nested factor within their outer level only; numbers at their
+mean over the rows used, unless told otherwise. The
 grid is made of the user's columns and goes through the fitted design, so that log(t) stands at the logarithm
 of the mean of t, and poly(t, 2) keeps the basis of the fit.
 """
@@ -18,6 +19,8 @@ from lmmcore.data.table import Factor, Table
 from lmmcore.errors import ArgumentError
 from lmmcore.formula.calls import variables
 from lmmcore.formula.levels import level_text
+from lmmcore.inference.emmeans.nesting import Nesting, nesting_of
+from lmmcore.inference.emmeans.weights import WORDS, Weighting, level_numbers, shares_of
 from lmmcore.inference.words import listed
 from lmmcore.model.specification import Model
 from lmmcore.runtime import arguments
@@ -30,7 +33,8 @@ At = Mapping[str, Level | Sequence[Level]]
 class Grid:
     """cells : values of the variables asked for, one row a cell; averaged : columns whose levels are averaged
     over; held : {variable: its one value}, defaulted those of them at their mean; table : the grid's
-    points, those of a cell together, each cell with the same number of points.
+    points, those of a cell together, each cell with the same number of points; shares : (cells, points of
+    each) weights of the points, which sum to 1; weighting : how they were made; nesting : of the factors.
     """
 
     model: Model
@@ -39,6 +43,9 @@ class Grid:
     held: Mapping[str, Level]
     defaulted: frozenset[str]
     table: Table
+    shares: np.ndarray
+    weighting: Weighting
+    nesting: Nesting
 
     @property
     def size(self) -> int:
@@ -55,7 +62,7 @@ class Grid:
 
     def means(self, values: np.ndarray) -> np.ndarray:
         """(cells, ...) means of values (points, ...) in each cell."""
-        return values.reshape(self.size, -1, *values.shape[1:]).mean(axis=1)
+        return np.einsum("cp,cp...->c...", self.shares, values.reshape(*self.shares.shape, *values.shape[1:]))
 
     def offsets(self) -> np.ndarray:
         """(cells,) mean of the offset, 0 without one."""
@@ -66,7 +73,10 @@ class Grid:
         """What was averaged and where covariates were held: "averaged ..., at x = 3 (its mean)", or ""."""
         parts = []
         if self.averaged:
-            parts.append(f"averaged with equal weights over the levels of {listed(self.averaged)}")
+            parts.append(WORDS[self.weighting].format(listed(self.averaged)))
+        within = [f"{name} within {listed(outer)}" for name, outer in self.nesting.items()]
+        if within:
+            parts.append(f"{listed(within)} (nested)")
         places = [
             f"{name} = {value}" if isinstance(value, str) else f"{name} = {value:.6g}{own}"
             for name, value in self.held.items()
@@ -77,10 +87,20 @@ class Grid:
         return ", ".join(parts)
 
 
-def reference_grid(model: Model, names: Sequence[str], at: At | None) -> Grid:
-    """The grid for the variables `names`, the last varying fastest.
+def reference_grid(
+    model: Model,
+    names: Sequence[str],
+    at: At | None,
+    weights: Weighting = "equal",
+    nesting: Mapping[str, Any] | None = None,
+) -> Grid:
+    """The grid for the variables `names`, the last varying fastest, without cells that a nested factor leaves
+    out.
 
-    at : {variable: value or values} to use instead of all levels, or of the mean.
+    at : {variable: value or values} to use instead of all levels, or of the mean. weights : of the levels
+    that are averaged over: "equal", "proportional" to the rows of their combinations in the data, or "flat",
+    equal but 0 for combinations without rows in the cell. nesting : {factor: the factors it is nested in},
+    found if None.
     Raises ArgumentError for variables that the fixed effects do not use, or values that they cannot take.
     """
     at = arguments.mapping(at, "at")
@@ -96,6 +116,9 @@ def reference_grid(model: Model, names: Sequence[str], at: At | None) -> Grid:
         raise ArgumentError(
             "Name the columns to estimate means for, each once, e.g. specs='arm', by='visit'."
         )
+    arguments.one_of(weights, "weights", tuple(WORDS))
+    categories = [name for name in known if is_category(model, name)]
+    nested = nesting_of(model, categories, nesting)
     order = [*names, *(name for name in known if name not in names)]
     values = {name: _values(model, name, at.get(name)) for name in order}
     sizes = [len(values[name]) for name in order]
@@ -110,6 +133,17 @@ def reference_grid(model: Model, names: Sequence[str], at: At | None) -> Grid:
         else:
             columns[name] = np.array(values[name], dtype=float)[place]
     points = n // int(np.prod(sizes[: len(names)]))
+    numbers = {name: level_numbers(model, name, columns[name]) for name in categories}
+    shares, present = shares_of(
+        model, numbers, [name for name in categories if name in names], nested, weights, n, points
+    )
+    if not present.all():
+        rows = np.repeat(present, points)
+        columns = {
+            name: Factor(column.codes[rows], column.levels) if isinstance(column, Factor) else column[rows]
+            for name, column in columns.items()
+        }
+        places, n = places[:, rows], int(rows.sum())
     cells = {
         name: [values[name][index] for index in place[::points].tolist()]
         for name, place in zip(names, places, strict=False)
@@ -119,7 +153,8 @@ def reference_grid(model: Model, names: Sequence[str], at: At | None) -> Grid:
     averaged = tuple(name for name in rest if name not in held)
     defaulted = frozenset(name for name in held if name not in at)
     table = Table(columns, n, n, {}, None, model.table.backend)
-    return Grid(model, cells, averaged, held, defaulted, table)
+    used = {name: outer for name, outer in nested.items() if {name, *outer} & {*names, *averaged}}
+    return Grid(model, cells, averaged, held, defaulted, table, shares, weights, used)
 
 
 def _values(model: Model, name: str, given: Level | Sequence[Level] | None) -> list[Level]:

@@ -318,3 +318,15 @@ def test_a_level_without_a_variance_is_a_sentence():
     power = lmm.fit("y ~ 1 + (1 | id)", trial(), variance=lmm.Power(of="place"))
     with pytest.raises(lmm.LmmError, match="other than 0"):
         power.predict(pl.DataFrame({"id": [3], "place": [0]}), level="subject", interval="observation")
+
+
+def test_one_row_at_a_visit_is_named():
+    """Its variance cannot be estimated: that is the cause, not a flat likelihood."""
+    rng = np.random.default_rng(0)
+    who, t = np.repeat(np.arange(30), 3), np.tile([1.0, 2.0, 3.0], 30)
+    frame = pl.DataFrame({"id": who, "t": t, "y": rng.normal(size=30)[who] + rng.normal(size=90) + t})
+    extra = pl.DataFrame({"id": [3], "t": [4.0], "y": [7.3]})
+    for formula in ("y ~ C(t)", "y ~ t"):
+        with pytest.raises(lmm.DataError, match="but 4 has one row only"):
+            lmm.fit(formula, pl.concat([frame, extra]), residual=lmm.Unstructured("t", subject="id"))
+    assert lmm.fit("y ~ C(t)", frame, residual=lmm.Unstructured("t", subject="id")).certificate.converged
