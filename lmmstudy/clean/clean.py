@@ -21,6 +21,7 @@ from lmmstudy.base.text import one_line, shown
 from lmmstudy.clean.audit import attrition, column_summaries, visits
 from lmmstudy.clean.columns import convert
 from lmmstudy.clean.layout import Layout
+from lmmstudy.clean.lookalikes import lookalikes, odd_ids, sentences
 from lmmstudy.clean.read import Unusable, read_raw
 from lmmstudy.clean.rows import drop_missing, drop_out_of_range, resolve_duplicates
 from lmmstudy.clean.wide import lengthen
@@ -74,15 +75,17 @@ def problems_of_raw(dataset: str, raw: str | None, design: Mapping[str, Any]) ->
 
 def examine(dataset: str, raw: str | None, design: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """The problems (see `problems_of_raw`), and for a file without one what is doubtful about the choice
-    of its columns."""
+    of its columns and its ids."""
     layout = Layout(design)
     try:
         if raw is None:
             raise Unusable(_why_absent(design["path"]))
-        table = _clean(raw, layout, _blank(dataset, design, ""))
+        record = _blank(dataset, design, "")
+        table = _clean(raw, layout, record)
     except Unusable as reason:
         return [_sentence(dataset, problem) for problem in (reason, *reason.others)], []
-    return [], [one_line(doubt) for doubt in doubts(dataset, table, layout)]
+    doubtful = [f"{dataset}: {text}." for text in sentences(record, layout.subject)]
+    return [], [one_line(doubt) for doubt in [*doubts(dataset, table, layout), *doubtful]]
 
 
 def _sentence(dataset: str, reason: object) -> str:
@@ -134,6 +137,7 @@ def _clean(raw: str, layout: Layout, record: dict[str, Any]) -> pl.DataFrame:
     record["columns"] = column_summaries(table, missing, layout)
     record["visits"] = visits(table, layout)
     record["attrition"] = attrition(table, layout)
+    record["lookalikes"], record["odd_ids"] = lookalikes(table), odd_ids(table[layout.subject])
     return table
 
 
@@ -156,6 +160,8 @@ def _blank(dataset: str, design: Mapping[str, Any], code: str) -> dict[str, Any]
             "patterns": [],
         },
         "attrition": [],
+        "lookalikes": [],
+        "odd_ids": [],
         "provenance": {
             "config": dict(design),
             "code": code,

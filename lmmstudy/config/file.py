@@ -7,7 +7,8 @@ the text they are, as do `010`, `0x10`, `1_000` and `1:30`, which YAML takes for
 """
 
 import re
-from collections.abc import Hashable
+import unicodedata
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,13 +91,13 @@ class _Loader(yaml.SafeLoader):
             if key_node.tag != f"{TAG}str" or not isinstance(written, str):
                 key = shown(written) if isinstance(written, str) else "a list or a mapping"
                 self.problems.append(f"line {line}: the key {key} is not text: put it in quotation marks")
-            elif written in first:
+            elif (name := composed(written)) in first:
                 self.problems.append(
-                    f"line {line}: {shown(written)} is already there in line {first[written]}: one would "
+                    f"line {line}: {shown(written)} is already there in line {first[name]}: one would "
                     "replace the other; rename or remove one"
                 )
             else:
-                first[written] = line
+                first[name] = line
         return super().construct_mapping(node, deep)
 
 
@@ -136,6 +137,15 @@ def read_config(path: str | Path) -> dict[str, Any]:
     if problems:
         raise listing(problems, str(path))
     return config
+
+
+def composed(value: Any) -> Any:
+    """A copy of `value`, its texts composed (NFC: one é, however it was typed), as those of the data are."""
+    if isinstance(value, str):
+        return value if value.isascii() else unicodedata.normalize("NFC", value)
+    if isinstance(value, Mapping):
+        return {composed(key): composed(item) for key, item in value.items()}
+    return [composed(item) for item in value] if isinstance(value, list) else value
 
 
 def listing(problems: list[str], where: str) -> ConfigError:

@@ -1,10 +1,13 @@
 """Where raw files may be: in the study's folder, or in folders that the configuration names, and never where
 runs make and remove files."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from os.path import commonpath
 from pathlib import Path
 from typing import Any
+
+from lmmstudy.config.file import composed
 
 GENERATED = ("results", "reports", "logs", "runs", ".snakemake")
 """Folders of a study that hold what runs make and remove."""
@@ -16,6 +19,23 @@ def generated(path: Path, folder: Path) -> str | None:
         if _inside(path.resolve(), [folder / name]):
             return name
     return None
+
+
+def on_disk(path: str) -> str:
+    """The path as the disk has it, where its names are there in other characters that are the same (NFD)."""
+    place = Path(path)
+    if path.isascii() or place.exists():
+        return path
+    found = Path(place.anchor)
+    for part in place.parts[len(found.parts) :]:
+        try:
+            same = [name for name in os.listdir(found) if composed(name) == composed(part)]
+        except (OSError, ValueError):
+            return path
+        if len(same) != 1 and part != "..":
+            return path
+        found = found / (part if part == ".." else same[0])
+    return str(found)
 
 
 def problems_of_paths(config: Mapping[str, Any], folder: Path) -> Iterator[str]:

@@ -16,9 +16,9 @@ from typing import Any
 import yaml
 
 from lmmstudy.base.project import PROJECT
-from lmmstudy.config.file import ConfigError, listing, read_config
+from lmmstudy.config.file import ConfigError, composed, listing, read_config
 from lmmstudy.config.formulas import ROLES, columns_used, fill_formula, residual_structure, variance_structure
-from lmmstudy.config.places import problems_of_paths
+from lmmstudy.config.places import on_disk, problems_of_paths
 from lmmstudy.config.problems import problems_of
 
 __all__ = ["CONFIG", "ConfigError", "load", "plan", "read_schema", "study"]
@@ -71,10 +71,13 @@ def load(
     there, what is allowed and, for a name, the nearest known one. `where` is the file to correct.
     """
     schema = read_schema() if schema is None else schema
-    complete = deepcopy(dict(config))
+    complete = composed(config)
     for section in ("datasets", "models"):
         if isinstance(complete.get(section), dict):
             complete[section] = {k: v for k, v in complete[section].items() if v is not None}
+    for dataset in complete["datasets"].values() if isinstance(complete.get("datasets"), dict) else ():
+        if isinstance(dataset, dict) and isinstance(dataset.get("path"), str):
+            dataset["path"] = on_disk(dataset["path"])
     if problems := [*problems_of(complete, schema), *problems_of_paths(complete, Path.cwd())]:
         raise listing(problems, where)
     return _with_defaults(complete, schema, schema)

@@ -8,6 +8,7 @@ import numpy as np
 
 from lmmcore.diagnostics.qq import FEW
 from lmmcore.prediction.uncertainty import LEAST
+from lmmstudy.clean.lookalikes import sentences
 from lmmstudy.report.blocks import Alert
 from lmmstudy.report.study import Json, Study
 from lmmstudy.report.words.numbers import count, fixed, fmt, percent
@@ -145,6 +146,7 @@ def _data(study: Study) -> list[Alert]:
         found.append(Alert(f"{count(len(conflicting), 'visit')} entered twice with different values", "data"))
     if clean["out_of_range"]:
         found.append(Alert(f"{count(len(clean['out_of_range']), 'value')} outside the stated range", "data"))
+    found += [Alert(text, "data") for text in sentences(clean, study.subject)]
     complete, subjects = complete_subjects(study)
     if subjects and complete < subjects / 2:
         found.append(

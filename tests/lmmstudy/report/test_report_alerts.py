@@ -122,3 +122,11 @@ def test_intervals_that_rest_on_next_to_nothing():
     times = sum(b.x.size for b in bands)
     share = f"{2 * len(bands)} of {times} times"
     assert second == f"Intervals for a new id rest on 2 degrees of freedom at {share}: they are rough"
+
+
+def test_ids_that_look_alike_or_are_none_are_named():
+    whole = study()
+    audit = {"lookalikes": [{"column": "id", "values": ["S1", "S1\u200b"]}], "odd_ids": ["Total"]}
+    said = texts(replace(whole, clean=whole.clean | audit))
+    assert r"id has values that look alike and differ: 'S1' and 'S1\u200b'" in said
+    assert "id has an id that breaks the pattern of the others: 'Total'" in said
