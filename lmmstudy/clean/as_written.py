@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from lmmstudy.clean.raw_bytes import decoded, read_bytes, unpacked
+from lmmstudy.clean.raw_bytes import decoded, read_bytes, unpacked, wide_form
 from lmmstudy.clean.read import kind_of, parquet_table, text_table
 
 SEPARATORS = (",", ";", "\t", "|", " ")
@@ -45,11 +45,8 @@ def open_file(path: Path, name: str) -> Source:
 
 
 def _encoding(content: bytes) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    even, odd = content[:2000:2].count(0), content[1:2000:2].count(0)
-    if max(even, odd) > 0.4 * min(len(content), 2000) / 2:
-        return "utf-16-le" if odd > even else "utf-16-be"
+    if form := wide_form(content):
+        return form
     try:
         content.decode("utf-8")
         return "utf-8"

@@ -28,7 +28,10 @@ FOREIGN = {
     b"RDX3": ("an R file", "export it as CSV or Parquet"),
     b"X\n\0\0\0": ("an R file", "export it as CSV or Parquet"),
 }
+UTF32 = (b"\xff\xfe\0\0", b"\0\0\xfe\xff")
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
+SAMPLE = 4000
+"""Bytes that show by their zeros of how many a character is made."""
 
 
 class Unusable(Exception):
@@ -99,6 +102,8 @@ def decoded(content: bytes, encoding: str, name: str) -> str:
     another one.
     """
     plain = encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
+    if plain and content.startswith(UTF32):
+        raise Unusable(f"{name} begins like UTF-16 and is UTF-32: set `encoding: utf-32`")
     if plain and content.startswith(UTF16):
         raise Unusable(f"{name} begins like UTF-16: set `encoding: utf-16`")
     try:
@@ -116,11 +121,26 @@ def decoded(content: bytes, encoding: str, name: str) -> str:
     if half := re.search("[\ud800-\udfff]", text):
         raise Unusable(f"character {half.start()} of {name} is half a character: correct `encoding`")
     if "\0" in text:
-        share = text.count("\0") / len(text)
-        hint = "set `encoding: utf-16`" if 0.25 < share < 0.6 else "export the table as CSV"
+        form = wide_form(content)
+        hint = f"set `encoding: {form.removesuffix('-le')}`" if form else "export the table as CSV"
         raise Unusable(f"{name} is not a text file (a zero byte at {text.index(chr(0))}): {hint}")
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def wide_form(content: bytes) -> str | None:
+    """The encoding of a text of two or four bytes a character, by its mark or its zeros; None for another."""
+    if content.startswith(UTF32):
+        return "utf-32"
+    if content.startswith(UTF16):
+        return "utf-16"
+    sample = content[:SAMPLE]
+    zeros = [sample[place::4].count(0) > 0.4 * len(sample) / 4 for place in range(4)]
+    if sum(zeros) == 3:
+        return "utf-32-le" if zeros[3] else "utf-32-be"
+    if zeros[:2] == zeros[2:] and sum(zeros) == 2:
+        return "utf-16-le" if zeros[1] else "utf-16-be"
+    return None
 
 
 def as_utf8(content: bytes, encoding: str, name: str) -> bytes:

@@ -22,6 +22,8 @@ from lmmstudy.clean.raw_bytes import LARGEST, PIECE, RATIO, SMALL, Unusable, as_
 
 __all__ = ["ROW", "Unusable", "kind_of", "parquet_table", "read_raw", "separator_of", "text_table"]
 
+DIGITS = 38
+"""Of a decimal number of a Parquet file, as many as polars has."""
 ROW = "\0row"
 """The column of row numbers; no column of a raw file has this name."""
 CELL = 8
@@ -120,7 +122,7 @@ def parquet_table(content: bytes, name: str, columns: Sequence[str] | None = Non
         stored = scan.collect_schema().names()
         rows = scan.select(pl.len()).collect().item()  # from the file's metadata
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise Unusable(f"{name} is not a readable Parquet file") from error
+        raise _unreadable(content, name) from error
     names = [unicodedata.normalize("NFC", column.strip()) for column in stored]
     _check_unique(names, name)
     if columns is not None:
@@ -134,9 +136,30 @@ def parquet_table(content: bytes, name: str, columns: Sequence[str] | None = Non
     try:
         frame = pl.read_parquet(io.BytesIO(content), columns=wanted)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise Unusable(f"{name} is not a readable Parquet file") from error
+        raise _unreadable(content, name) from error
     # Columns without a name keep the one they have.
     return frame.rename({stored[place]: names[place] for place in wanted if names[place]})
+
+
+def _unreadable(content: bytes, name: str) -> Unusable:
+    """Why polars does not read a Parquet file, as far as another reader can tell."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    damaged = Unusable(f"{name} is not a readable Parquet file")
+    try:
+        schema = pq.read_schema(pa.BufferReader(content))
+    except (pa.ArrowException, OSError, ValueError):
+        return damaged
+    try:
+        _check_unique([unicodedata.normalize("NFC", column.strip()) for column in schema.names], name)
+    except Unusable as twice:
+        return twice
+    for column in schema:
+        if pa.types.is_decimal(column.type) and column.type.precision > DIGITS:
+            what = f"decimal numbers of {column.type.precision} digits"
+            return Unusable(f"column {column.name!r} of {name} holds {what}: store ordinary numbers instead")
+    return damaged
 
 
 def _has_wider(content: bytes, separator: str, width: int) -> bool:

@@ -47,11 +47,8 @@ def describe(values: pl.Series, separator: str | None) -> Column:
     name = values.name
     values = values.alias("values")  # polars takes some names for patterns
     if values.dtype.is_temporal():
-        days = (
-            values.cast(pl.Datetime("us")).dt.timestamp()
-            if values.dtype != pl.Time
-            else values.cast(pl.Int64)
-        )
+        moments = values.dtype in (pl.Date, pl.Datetime)
+        days = values.cast(pl.Datetime("us")).dt.timestamp() if moments else values.to_physical()
         return Column(name, "date", days.cast(pl.Float64))
     if values.dtype.is_nested() or values.dtype == pl.Binary:
         return Column(name, "other", values)

@@ -2,8 +2,11 @@
 
 import gzip
 import io
+from decimal import Decimal
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +19,13 @@ HEAD = "id,t,y\n1,0,1\n"
 def parquet(**columns) -> bytes:
     buffer = io.BytesIO()
     pl.DataFrame(columns).write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def arrow(names: list[str], kind: pa.DataType) -> bytes:
+    """A Parquet file that polars would not write: names twice, numbers of many digits."""
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_arrays([pa.array([Decimal(1)], kind) for _ in names], names=names), buffer)
     return buffer.getvalue()
 
 
@@ -138,6 +148,16 @@ PARQUET = {
     "boolean": (parquet(id=[1], t=[0], y=[True]), {}, "column 'y' holds what is not a number"),
     "all null": (parquet(id=[1], t=[0], y=[None]), {}, "no row is left (read 1; dropped: 1 missing y)"),
     "names": (parquet(**{"id": [1], "t": [0], "y": [1.0], " y": [2.0]}), {}, "names 'y' twice"),
+    "a column twice": (
+        arrow(["id", "t", "y", "y"], pa.decimal128(9, 1)),
+        {},
+        "the header of raw.parquet names 'y' twice: rename",
+    ),
+    "decimal of 50 digits": (
+        arrow(["id", "t", "y"], pa.decimal256(50, 3)),
+        {},
+        "column 'id' of raw.parquet holds decimal numbers of 50 digits",
+    ),
     "number as date": (parquet(id=[1], t=[0], y=[1.0]), {"time_unit": "days"}, "holds numbers, no dates"),
     "no rows": (parquet(id=[], t=[], y=[]), {}, "no rows"),
 }

@@ -143,7 +143,7 @@ REFUSED = {
     ),
     "zeros": (b"\0" * 80, {}, "is not a text file (a zero byte at 0): export the table as CSV"),
     "database": (b"SQLite format 3\0" + b"\0" * 99, {}, "is not a text file (a zero byte at 15): export"),
-    "utf-32": (PLAIN.encode("utf-32"), {}, "begins like UTF-16"),
+    "utf-32": (PLAIN.encode("utf-32"), {}, "is UTF-32: set `encoding: utf-32`"),
     "parquet by another name": (parquet(id=[1], t=[0], y=[1.0]), {}, "is not utf-8"),
     "terminal codes in an id": (
         "id,t,y\n\x1b[31mx,0,1\n\x1b[31mx,0,2\n",

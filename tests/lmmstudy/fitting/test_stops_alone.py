@@ -1,0 +1,81 @@
+"""A candidate that cannot be read or fitted stops alone, in a sentence; the dataset keeps the others."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lmmstudy.clean.clean import clean_file
+from lmmstudy.config.study import load, plan
+from lmmstudy.fitting.candidate import COMPARABLE, fit_candidate
+from lmmstudy.fitting.selection import select_model
+
+LONG = " + ".join(f"I(t ** {k})" for k in range(2, 3000))
+UNREADABLE = {
+    "quoted": "{response} ~ {fixed} + Q('y') + (1 | {subject})",
+    "lambda": "{response} ~ {fixed} + I(lambda z: z) + (1 | {subject})",
+    "comprehension": "{response} ~ I([q for q in other]) + (1 | {subject})",
+    "attribute": "{response} ~ {fixed} + I(t.__class__.other) + (1 | {subject})",
+    "subscript": "{response} ~ t[other] + (1 | {subject})",
+    "walrus": "{response} ~ I(other := 3)",
+    "call": "{response} ~ eval(other) + (1 | {subject})",
+    "string": "{response} ~ f'other' + (1 | {subject})",
+    "open": "{response} ~ (other + (1 | {subject})",
+    "long": f"{{response}} ~ {LONG} + other[0]",
+    "long name": f"{{response}} ~ {'x' * 50_000}(t)",
+}
+UNFITTABLE = {
+    "crossed ids": "{response} ~ C(id)*C(t)*C(id):t",
+    "more columns than rows": "{response} ~ poly(t, 3) * C(id) * C(t)",
+    "huge powers": "{response} ~ I(t ** 300) + (1 | {subject})",
+    "huge and small": "{response} ~ huge + t + (1 | {subject})",
+    "huge apart": "{response} ~ huge * small + (huge | {subject})",
+    "a response of its own": "{response} ~ {response} + (1 | {subject})",
+    "as many effects as rows": "{response} ~ t + (poly(t, 3) * C(t) | {subject})",
+}
+
+
+def run(folder: Path, formulas: dict[str, str]) -> tuple[dict, dict[str, dict], dict]:
+    """The audit, the records and the selection of a study with these candidates and one that is sound."""
+    formulas = {"sound": "{response} ~ {fixed} + (1 | {subject})", **formulas}
+    rows = [
+        f"{k},{t},{10 + k % 3 + t + (k * t) % 5},{1e99 * (k + t / 7):g},{1 + (k * t) % 3}"
+        for k in range(8)
+        for t in range(4)
+    ]
+    (folder / "raw.csv").write_text("id,t,y,huge,small\n" + "\n".join(rows) + "\n")
+    models = {name.replace(" ", "_"): {"formula": formula} for name, formula in formulas.items()}
+    stanza = {"path": "raw.csv", "subject": "id", "time": "t", "response": "y", "fixed": "t"}
+    config = {"datasets": {"d": stanza | {"candidates": list(models)}}, "models": models}
+    jobs = plan(load(config))["d"]
+    files = [str(folder / name) for name in ("clean.parquet", "clean.json")]
+    clean_file("d", str(folder / "raw.csv"), jobs["clean"], "code", *files)
+    paths = [str(folder / f"{model}.json") for model in models]
+    for (model, design), path in zip(jobs["fit"].items(), paths, strict=True):
+        fit_candidate("d", model, *files, design, "code", path)
+    out = str(folder / "selection.json")
+    select_model("d", *files, paths, jobs["select"], "code", out)
+    audit, selection, *records = (json.loads(Path(p).read_text()) for p in (files[1], out, *paths))
+    return audit, dict(zip(formulas, records, strict=True)), selection
+
+
+def test_what_cannot_be_read(tmp_path):
+    audit, records, selection = run(tmp_path, UNREADABLE)
+    assert audit["status"] == "ok", audit["message"]
+    assert [column["name"] for column in audit["columns"]] == ["id", "t", "y"]
+    assert selection["status"] == "ok" and selection["selected"] == "sound"
+    for name in UNREADABLE:
+        record = records[name]
+        assert record["status"] == "not_applicable", (name, record["message"])
+        assert len(record["message"]) < 700 and "\n" not in record["message"], (name, record["message"])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_cannot_be_fitted(tmp_path):
+    """A fit or a sentence; never an exception that nobody meant, such as LinAlgError."""
+    audit, records, selection = run(tmp_path, UNFITTABLE)
+    assert audit["status"] == "ok" and selection["status"] == "ok"
+    for name in UNFITTABLE:
+        record = records[name]
+        assert record["status"] in (*COMPARABLE, "not_converged", "not_applicable"), (name, record["message"])
+        assert len(record["message"]) < 700
