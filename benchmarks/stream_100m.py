@@ -60,11 +60,11 @@ def summed(path: Path) -> dict[str, object]:
 
 def fitted(path: Path) -> dict[str, object]:
     """The fit, streamed whatever the size of the file."""
-    from lmmcore.fitting import fit_streamed
+    from lmmcore.estimate.fit import estimated_streamed
     from lmmcore.formula.parse import parse
     from lmmcore.model.specification import Specification
 
-    fit = fit_streamed(Specification(parse(FORMULA), "REML", None, None, None, None, None), path)
+    fit = estimated_streamed(Specification(parse(FORMULA), "REML", None, None, None, None, None), path)
     return {"rows": fit.nobs, "subjects": fit.groups["id"], "log-likelihood": fit.loglik, **fit.beta}
 
 

@@ -1,80 +1,67 @@
-"""Linear mixed models for longitudinal data: random effects, serial correlation, exact derivatives."""
+"""Linear mixed models for longitudinal data: random effects, serial correlation, exact derivatives.
+
+    import lmmcore as lmm
+
+    fit = lmm.fit("Reaction ~ Days + (Days | Subject)", frame)
+    print(fit)
+
+`lmm.fit` gives a `Fit`, whose methods give all that follows from it. Structures of the residuals are `AR1`,
+`CAR1`, `Exponential`, `Gaussian`, `CompoundSymmetry`, `Toeplitz`, `Unstructured`, `RandomWalk` and
+`AnteDependence`, variance functions `ByGroup` and `Power`. `compare`, `compare_fixed`, `rlrt` and
+`bootstrap_lrt` take several fits; `gls` and `fit_each` are other ways to fit. Every error that a user can
+mend is an `LmmError`.
+"""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-from lmmcore.covariance.ante_dependence import AnteDependence
-from lmmcore.covariance.ar1 import AR1
-from lmmcore.covariance.compound import CompoundSymmetry
-from lmmcore.covariance.exponential import CAR1, Exponential, Gaussian
-from lmmcore.covariance.random_walk import RandomWalk
-from lmmcore.covariance.toeplitz import Toeplitz
-from lmmcore.covariance.unstructured import Unstructured
-from lmmcore.covariance.variance import ByGroup, Power
-from lmmcore.errors import ArgumentError, DataError, FitError, FormulaError, LmmError
-from lmmcore.fitting import fit
-from lmmcore.inference.fixed.gls import Gls, gls
-from lmmcore.per_subject.each import EachFit, TwoStage, fit_each
-from lmmcore.result import Fit
-
-if TYPE_CHECKING:  # LATER says it to Python
-    from lmmcore.inference.models.compare import Comparison, compare
-    from lmmcore.inference.models.fixed_comparison import compare_fixed
-    from lmmcore.inference.models.rlrt import Rlrt, rlrt
-    from lmmcore.output.saved import load
-    from lmmcore.resampling import bootstrap_lrt
-    from lmmcore.runtime.versions import show_versions
 
 __version__ = "0.1.0"
 
-# Imported when first asked for: a study has thousands of short jobs that fit and do no more.
-LATER = {
-    "Comparison": "lmmcore.inference.models.compare",
-    "Rlrt": "lmmcore.inference.models.rlrt",
+# Where each public name lives. It is imported when first asked for: a study has thousands of short jobs, and
+# what a job does not use costs it no time and is no part of what its results depend on
+# (lmmstudy.base.fingerprint).
+HOME = {
+    "AnteDependence": "lmmcore.covariance.ante_dependence",
+    "AR1": "lmmcore.covariance.ar1",
+    "ArgumentError": "lmmcore.errors",
     "bootstrap_lrt": "lmmcore.resampling",
+    "ByGroup": "lmmcore.covariance.variance",
+    "CAR1": "lmmcore.covariance.exponential",
     "compare": "lmmcore.inference.models.compare",
     "compare_fixed": "lmmcore.inference.models.fixed_comparison",
-    "load": "lmmcore.output.saved",
+    "Comparison": "lmmcore.inference.models.compare",
+    "CompoundSymmetry": "lmmcore.covariance.compound",
+    "DataError": "lmmcore.errors",
+    "EachFit": "lmmcore.per_subject.each",
+    "Exponential": "lmmcore.covariance.exponential",
+    "Fit": "lmmcore.result",
+    "fit": "lmmcore.fitting",
+    "fit_each": "lmmcore.per_subject.each",
+    "FitError": "lmmcore.errors",
+    "FormulaError": "lmmcore.errors",
+    "Gaussian": "lmmcore.covariance.exponential",
+    "Gls": "lmmcore.inference.fixed.gls",
+    "gls": "lmmcore.inference.fixed.gls",
+    "LmmError": "lmmcore.errors",
+    "load": "lmmcore.fitting",
+    "Power": "lmmcore.covariance.variance",
+    "RandomWalk": "lmmcore.covariance.random_walk",
+    "Rlrt": "lmmcore.inference.models.rlrt",
     "rlrt": "lmmcore.inference.models.rlrt",
     "show_versions": "lmmcore.runtime.versions",
+    "Toeplitz": "lmmcore.covariance.toeplitz",
+    "TwoStage": "lmmcore.per_subject.each",
+    "Unstructured": "lmmcore.covariance.unstructured",
 }
 
-__all__ = [
-    "AR1",
-    "AnteDependence",
-    "ArgumentError",
-    "ByGroup",
-    "CAR1",
-    "Comparison",
-    "CompoundSymmetry",
-    "DataError",
-    "EachFit",
-    "Exponential",
-    "Fit",
-    "FitError",
-    "FormulaError",
-    "Gaussian",
-    "Gls",
-    "LmmError",
-    "Power",
-    "RandomWalk",
-    "Rlrt",
-    "Toeplitz",
-    "TwoStage",
-    "Unstructured",
-    "bootstrap_lrt",
-    "compare",
-    "compare_fixed",
-    "fit",
-    "fit_each",
-    "gls",
-    "load",
-    "rlrt",
-    "show_versions",
-]
+__all__ = sorted(HOME)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in LATER:
+def __getattr__(name: str) -> object:
+    if name not in HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(LATER[name]), name)
+    found = globals()[name] = getattr(import_module(HOME[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *HOME])

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from lmmcore.covariance.residual import as_named
 from lmmcore.errors import ArgumentError, FitError
-from lmmcore.estimate.criteria import Convention, Information, information
+from lmmcore.estimate.criteria import Convention, Information
 from lmmcore.estimate.effects import Blups, blups
 from lmmcore.estimate.solution import Solution
 from lmmcore.inference.fixed.boundary_df import DfConflict, df_conflict
@@ -44,12 +43,12 @@ class Fit:
     @property
     def method(self) -> str:
         """ "REML" or "ML"."""
-        return self.solution.model.spec.method
+        return self.solution.method
 
     @property
     def formula(self) -> str:
         """The formula as given."""
-        return self.solution.model.spec.formula.text
+        return self.solution.formula
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -64,7 +63,7 @@ class Fit:
     @property
     def nobs(self) -> int:
         """Rows used."""
-        return self.solution.model.n
+        return self.solution.nobs
 
     @property
     def loglik(self) -> float:
@@ -74,45 +73,36 @@ class Fit:
     @property
     def deviance(self) -> float:
         """-2 log-likelihood."""
-        return -2 * self.solution.loglik
+        return self.solution.deviance
 
     @property
     def npar(self) -> int:
         """Estimated parameters: fixed effects, covariance parameters, sigma."""
-        return len(self.solution.beta) + self.covariance_parameters
+        return self.solution.npar
 
     @property
     def covariance_parameters(self) -> int:
         """Parameters of the covariance, sigma included."""
-        return len(self.solution.optimum.evaluation.theta) + 1
+        return self.solution.covariance_parameters
 
     def information(self, convention: Convention = "lme4") -> Information:
-        """AIC, AICc and BIC by the convention of "lme4", "nlme" or "sas"; see inference.criteria."""
-        model = self.solution.model
-        return information(
-            self.loglik,
-            p=model.p,
-            covariance=self.covariance_parameters,
-            rows=model.n,
-            subjects=len(model.rows.units[0].starts),
-            reml=model.spec.reml,
-            convention=convention,
-        )
+        """AIC, AICc and BIC by the convention of "lme4", "nlme" or "sas"; see lmmcore.estimate.criteria."""
+        return self.solution.information(convention)
 
     @property
     def aic(self) -> float:
         """Akaike's criterion (all parameters counted)."""
-        return self.information().aic
+        return self.solution.aic
 
     @property
     def aicc(self) -> float:
         """AIC corrected for small samples, n = rows."""
-        return self.information().aicc
+        return self.solution.aicc
 
     @property
     def bic(self) -> float:
         """Bayesian criterion, n = rows (lme4's convention)."""
-        return self.information().bic
+        return self.solution.bic
 
     @cached_property
     def beta(self) -> dict[str, float]:
@@ -132,16 +122,12 @@ class Fit:
     @property
     def sigma(self) -> float:
         """Residual standard deviation."""
-        return float(np.sqrt(self.solution.sigma2))
+        return self.solution.sigma
 
     @property
     def residual_parameters(self) -> dict[str, float]:
         """Parameters of the residual structure, e.g. {"rho": 0.4}."""
-        structure = self.solution.model.structure
-        if structure is None:
-            return {}
-        values = as_named(structure, self.solution.natural)
-        return dict(zip(structure.parameter_names, values.tolist(), strict=True))
+        return self.solution.residual_parameters
 
     @property
     def groups(self) -> dict[str, int]:
@@ -163,7 +149,7 @@ class Fit:
         """Degrees of freedom with the zero variances held at 0, and counted as estimated; None if none is."""
         return df_conflict(self.solution)
 
-    @cached_property
+    @property
     def blups(self) -> list[Blups]:
         """Predicted random effects of each level, with their prediction-error covariance, as arrays."""
         return blups(self.solution)
@@ -174,7 +160,7 @@ class Fit:
 
     def ranef(self) -> Any:
         """Frame: group, level, term, estimate, std_error (root of var(b^ - b))."""
-        return frames.ranef(self.solution, self.blups)
+        return frames.ranef(self.solution)
 
     def tidy(
         self,
@@ -203,7 +189,7 @@ class Fit:
         """Frame with a row for each term but the intercept: term, num_df, den_df, statistic (F), p_value,
         hypothesis (in words). type : 1 sequential; 2 adjusted for terms that do not contain it; 3 for all,
         those that contain it averaged with equal weights."""
-        from lmmcore.inference.anova.anova import anova
+        from lmmcore.inference.anova.anova import anova  # start-up time
 
         return anova(self.solution, type, df)
 
@@ -221,7 +207,7 @@ class Fit:
         weights ("proportional" to their rows, or "flat" over those with rows), covariates at their mean or
         `at`; nested factors are found, or given as nesting={factor: outer factor}. Has .frame(), .pairs(),
         .contrast(), .sentence."""
-        from lmmcore.inference.emmeans.means import emmeans
+        from lmmcore.inference.emmeans.means import emmeans  # start-up time
 
         return emmeans(self.solution, specs, by, at, df, conf_level, weights, nesting)
 
@@ -237,49 +223,49 @@ class Fit:
         nesting: Mapping[str, Any] | None = None,
     ) -> EmmGrid:
         """Slopes of the mean over a covariate, otherwise as emmeans."""
-        from lmmcore.inference.emmeans.means import slopes
+        from lmmcore.inference.emmeans.means import slopes  # start-up time
 
         return slopes(self.solution, covariate, specs, by, at, df, conf_level, weights, nesting)
 
     def ranova(self) -> Any:
         """Frame: each random effect left out in turn, tested with the boundary's chi-bar-square distribution
         and the naive p beside it; see lmmcore.inference.models.ranova."""
-        from lmmcore.inference.models.ranova import ranova
+        from lmmcore.inference.models.ranova import ranova  # start-up time
 
-        return ranova(self)
+        return ranova(self.solution)
 
     def caic(self) -> ConditionalAic:
         """Conditional AIC (Greven & Kneib 2010), effective degrees of freedom with and without estimation of
         the covariance."""
-        from lmmcore.inference.models.caic import caic
+        from lmmcore.inference.models.caic import caic  # start-up time
 
-        return caic(self)
+        return caic(self.solution)
 
     def robust(self, kind: Literal["CR2", "CR0"] = "CR2") -> Robust:
         """Cluster-robust covariance by outermost unit, Satterthwaite and AHT tests: .vcov, .tidy(),
         .contrast(L, rhs), .caution; see lmmcore.inference.fixed.sandwich."""
-        from lmmcore.inference.fixed.sandwich import robust
+        from lmmcore.inference.fixed.sandwich import robust  # start-up time
 
         return robust(self.solution, kind)
 
     @property
     def diagnostics(self) -> Diagnostics:
         """Residuals, random effects and influence as data: .qq(), .acf(), .semivariogram(), ..."""
-        from lmmcore.diagnostics import Diagnostics
+        from lmmcore.diagnostics import Diagnostics  # start-up time
 
         return Diagnostics(self.solution)
 
     def components(self, conf_level: float = 0.95) -> Components:
         """Covariance parameters with standard errors and Wald limits on log SD, Fisher's z, ...; `.frame()`,
         `.correlation`, `.sentence`."""
-        from lmmcore.inference.covariance.components import components
+        from lmmcore.inference.covariance.components import components  # start-up time
 
         return components(self.solution, conf_level)
 
     def residual_sds(self, conf_level: float = 0.95) -> Any:
         """Frame: the residual SD of each group (ByGroup) or visit (Unstructured) with its standard error and
         Wald limits on log SD; one row where it is constant."""
-        from lmmcore.inference.covariance.residual_sds import residual_sds
+        from lmmcore.inference.covariance.residual_sds import residual_sds  # start-up time
 
         return residual_sds(self.solution, conf_level)
 
@@ -296,7 +282,7 @@ class Fit:
         the bootstrap, whose other intervals `bootstrap(n, seed).confint(type=...)` gives."""
         if isinstance(method, str) and method == "bootstrap":
             return self.bootstrap(n, seed).confint(conf_level=conf_level)
-        from lmmcore.inference.covariance.confint import confint
+        from lmmcore.inference.covariance.confint import confint  # start-up time
 
         return confint(self.solution, method, conf_level, df)
 
@@ -311,51 +297,51 @@ class Fit:
         """Fit the model again to n data sets like its own: responses drawn from the model, or its outermost
         units drawn with replacement. Has .confint(type=...), .frame(), .sentence. progress(done, n) is called
         now and then; by default a bar or log lines on stderr for work longer than a second."""
-        from lmmcore.resampling import bootstrap
-        from lmmcore.runtime.progress import Progress
+        from lmmcore.resampling import bootstrap  # start-up time
+        from lmmcore.runtime.progress import Progress  # start-up time
 
         told = Progress(f"{kind} bootstrap") if progress is None else progress
         return bootstrap(self.solution, n, seed=seed, kind=kind, progress=told)
 
     def simulate(self, n: int = 1, seed: int = 1) -> np.ndarray:
         """Responses drawn from the fitted model : (rows, n), in the order of the rows used."""
-        from lmmcore.resampling import simulate
+        from lmmcore.resampling import simulate  # start-up time
 
         return simulate(self.solution, n, seed)
 
     def profile(self, term: str, group: str | None = None, conf_level: float = 0.99) -> Any:
         """Frame of points of one parameter's profile likelihood: value, zeta (the signed root of the ML
         deviance's rise)."""
-        from lmmcore.inference.covariance.confint import profile
+        from lmmcore.inference.covariance.confint import profile  # start-up time
 
         return profile(self.solution, term, group, conf_level)
 
     def icc(self, at: Mapping[str, Any] | None = None) -> VarianceShares:
         """Share of each level in the variance, averaged over the rows, or at given values."""
-        from lmmcore.inference.covariance.explained import icc
+        from lmmcore.inference.covariance.explained import icc  # start-up time
 
         return icc(self.solution, at)
 
     def r_squared(self) -> RSquared:
         """Marginal and conditional R squared (Nakagawa & Schielzeth 2013; Johnson 2014)."""
-        from lmmcore.inference.covariance.explained import r_squared
+        from lmmcore.inference.covariance.explained import r_squared  # start-up time
 
         return r_squared(self.solution)
 
     def marginal_covariance(self, new: Any) -> MarginalCovariance:
         """Covariance and correlation implied at any rows of one subject."""
-        from lmmcore.inference.covariance.marginal import marginal_covariance
+        from lmmcore.inference.covariance.marginal import marginal_covariance  # start-up time
 
         return marginal_covariance(self.solution, new)
 
     def glance(self) -> Any:
         """Frame of one row: the fit at a glance; n_bic and n_aicc say which n the criteria used."""
-        return frames.glance(self)
+        return frames.glance(self.solution)
 
     def augment(self) -> Any:
         """Frame: the variables of the rows used, fitted, fitted_population, residual, residual_pearson,
         residual_normalized. Rows keep the order of the data."""
-        return frames.augment(self)
+        return frames.augment(self.solution)
 
     def predict(
         self,
@@ -367,13 +353,13 @@ class Fit:
         """Frame: prediction for new rows, and for an interval std_error, df, conf_low, conf_high, of the
         population's mean, of a (known or new) subject's expected response, or of a single response;
         lmmcore.prediction.predict.INTERVALS says which uncertainty each holds."""
-        return predict(self, new, level, interval, conf_level)
+        return predict(self.solution, new, level, interval, conf_level)
 
     def save(self, path: str | Path) -> None:
         """Write the fit to a file that lmmcore.load reads; see lmmcore.output.saved."""
-        from lmmcore.output.saved import save
+        from lmmcore.output.saved import save  # start-up time
 
-        save(self, path)
+        save(self.solution, path)
 
     def report(self, path: str | Path, title: str | None = None) -> None:
         """Write one self-contained HTML page about the fit. Raises FitError if nothing that draws it is
@@ -395,11 +381,11 @@ class Fit:
         found[0].load()(self, path, title)
 
     def _repr_html_(self) -> str:
-        from lmmcore.output.notebook import html
+        from lmmcore.output.notebook import html  # start-up time
 
-        return html(self)
+        return html(self.solution)
 
     def __str__(self) -> str:
-        return summary.text(self)
+        return summary.text(self.solution)
 
     __repr__ = __str__

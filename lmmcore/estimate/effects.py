@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.estimate.solution import Solution
+from lmmcore.runtime.memoise import remembered
 from lmmcore.system.level import level_at
 from lmmcore.system.moments.subjects import turned
 
@@ -28,6 +29,7 @@ class Blups:
     spread: np.ndarray
 
 
+@remembered
 def blups(solution: Solution) -> list[Blups]:
     """BLUPs of each level, outermost first."""
     model, evaluation = solution.model, solution.optimum.evaluation

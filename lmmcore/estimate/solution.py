@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from lmmcore.covariance.residual import as_named
 from lmmcore.errors import FitError
+from lmmcore.estimate.criteria import Convention, Information, information
 from lmmcore.estimate.unbounded import exact_fit, unbounded_group, vanished_groups
 from lmmcore.likelihood.objective import Objective
 from lmmcore.model.specification import Model
@@ -32,6 +35,14 @@ LOST = 1e-5
 ROUGHLY = 1e-3
 
 
+@runtime_checkable
+class Fitted(Protocol):
+    """A fit, as those functions see it that take several: what holds a solution."""
+
+    @property
+    def solution(self) -> Solution: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Solution:
     """Estimates of a model, in the user's units.
@@ -49,6 +60,83 @@ class Solution:
     psi: np.ndarray
     natural: np.ndarray
     loglik: float
+
+    @property
+    def solution(self) -> Solution:
+        """Itself: functions of several fits take solutions too."""
+        return self
+
+    @property
+    def method(self) -> str:
+        """ "REML" or "ML"."""
+        return self.model.spec.method
+
+    @property
+    def formula(self) -> str:
+        """The formula as given."""
+        return self.model.spec.formula.text
+
+    @property
+    def deviance(self) -> float:
+        """-2 log-likelihood."""
+        return -2 * self.loglik
+
+    @property
+    def covariance_parameters(self) -> int:
+        """Parameters of the covariance, sigma included."""
+        return len(self.optimum.evaluation.theta) + 1
+
+    @property
+    def npar(self) -> int:
+        """Estimated parameters: fixed effects, covariance parameters, sigma."""
+        return len(self.beta) + self.covariance_parameters
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation."""
+        return float(np.sqrt(self.sigma2))
+
+    @property
+    def residual_parameters(self) -> dict[str, float]:
+        """Parameters of the residual structure, e.g. {"rho": 0.4}."""
+        structure = self.model.structure
+        if structure is None:
+            return {}
+        values = as_named(structure, self.natural)
+        return dict(zip(structure.parameter_names, values.tolist(), strict=True))
+
+    def information(self, convention: Convention = "lme4") -> Information:
+        """AIC, AICc and BIC by the convention of "lme4", "nlme" or "sas"; see lmmcore.estimate.criteria."""
+        model = self.model
+        return information(
+            self.loglik,
+            p=model.p,
+            covariance=self.covariance_parameters,
+            rows=model.n,
+            subjects=len(model.rows.units[0].starts),
+            reml=model.spec.reml,
+            convention=convention,
+        )
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion (all parameters counted)."""
+        return self.information().aic
+
+    @property
+    def aicc(self) -> float:
+        """AIC corrected for small samples, n = rows."""
+        return self.information().aicc
+
+    @property
+    def bic(self) -> float:
+        """Bayesian criterion, n = rows (lme4's convention)."""
+        return self.information().bic
+
+    @property
+    def nobs(self) -> int:
+        """Rows used."""
+        return self.model.n
 
     @property
     def nu(self) -> int:

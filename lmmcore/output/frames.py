@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lmmcore.data.table import Factor, to_frame
-from lmmcore.estimate.effects import Blups
+from lmmcore.estimate.effects import blups
 from lmmcore.estimate.residuals import fitted_values, normalized_residuals, residual_scale
 from lmmcore.estimate.solution import Solution
 from lmmcore.inference.fixed.wald import DfMethod, Estimates, linear_estimates
 from lmmcore.runtime import arguments
-
-if TYPE_CHECKING:
-    from lmmcore.result import Fit
 
 
 def coefficients(terms: Sequence[str], found: Estimates, conf_level: float) -> dict[str, Any]:
@@ -38,7 +35,7 @@ def tidy(solution: Solution, effects: str, df: DfMethod, conf_level: float) -> A
     """One row a fixed effect, or a covariance parameter with its Wald limits."""
     arguments.one_of(effects, "effects", ("fixed", "ran_pars"))
     if effects == "ran_pars":
-        from lmmcore.inference.covariance.components import components
+        from lmmcore.inference.covariance.components import components  # start-up time
 
         known = components(solution, conf_level)
         k = len(known.term)
@@ -87,19 +84,19 @@ def varcorr(solution: Solution) -> Any:
     return to_frame(columns, solution.model.table.backend)
 
 
-def ranef(solution: Solution, predicted: Sequence[Blups]) -> Any:
+def ranef(solution: Solution) -> Any:
     """One row a level and random effect."""
     model = solution.model
     columns: dict[str, list[Any]] = {name: [] for name in ("group", "level", "term", "estimate", "std_error")}
-    for number, (group, blups) in enumerate(zip(model.groups, predicted, strict=False)):
-        q, N = blups.effects.shape
+    for number, (group, predicted) in enumerate(zip(model.groups, blups(solution), strict=False)):
+        q, N = predicted.effects.shape
         if not q:
             continue
-        spread = blups.spread[np.arange(q), np.arange(q)]
+        spread = predicted.spread[np.arange(q), np.arange(q)]
         columns["group"] += [group.name] * (q * N)
         columns["level"] += [level for level in unit_names(solution, number) for _ in range(q)]
         columns["term"] += model.effects(number) * N
-        columns["estimate"] += blups.effects.T.ravel().tolist()
+        columns["estimate"] += predicted.effects.T.ravel().tolist()
         columns["std_error"] += np.sqrt(np.maximum(spread, 0)).T.ravel().tolist()
     return to_frame(columns, model.table.backend)
 
@@ -119,42 +116,40 @@ def group_sizes(solution: Solution) -> dict[str, int]:
     return {group.name: len(unit.starts) for group, unit in zip(model.groups, model.rows.units, strict=False)}
 
 
-def glance(fit: Fit) -> Any:
+def glance(solution: Solution) -> Any:
     """One row: criteria with the n they used, sigma, rows, certificate."""
-    information = fit.information()
-    solution = fit.solution
+    information = solution.information()
     return to_frame(
         {
-            "method": [fit.method],
-            "nobs": [fit.nobs],
+            "method": [solution.method],
+            "nobs": [solution.model.n],
             "subjects": [len(solution.model.rows.units[0].starts)],
-            "npar": [fit.npar],
-            "sigma": [fit.sigma],
-            "loglik": [fit.loglik],
-            "deviance": [fit.deviance],
+            "npar": [solution.npar],
+            "sigma": [solution.sigma],
+            "loglik": [solution.loglik],
+            "deviance": [solution.deviance],
             "aic": [information.aic],
             "aicc": [information.aicc],
             "bic": [information.bic],
             "n_aicc": [information.n_aicc],
             "n_bic": [information.n_bic],
             "df_residual": [solution.model.n - solution.model.p],
-            "converged": [fit.certificate.converged],
-            "singular": [fit.certificate.singular],
+            "converged": [solution.certificate.converged],
+            "singular": [solution.certificate.singular],
         },
         solution.model.table.backend,
     )
 
 
-def augment(fit: Fit) -> Any:
+def augment(solution: Solution) -> Any:
     """The rows used, in the order of the data, with fitted values and residuals."""
-    solution = fit.solution
     model = solution.model
     columns: dict[str, Any] = {}
     for name, column in model.table.columns.items():
         columns[name] = (
             np.array(column.levels, dtype=object)[column.codes] if isinstance(column, Factor) else column
         )
-    population, subject = fitted_values(solution, fit.blups)
+    population, subject = fitted_values(solution, blups(solution))
     residual = model.rows.y - subject
     normalized = normalized_residuals(solution, model.rows.y - population)
     made = {

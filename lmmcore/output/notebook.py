@@ -4,50 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lmmcore.covariance.residual import further
+from lmmcore.estimate.solution import Solution
 from lmmcore.inference.fixed.wald import linear_estimates
 from lmmcore.output.digits import parameter_text
-
-if TYPE_CHECKING:
-    from lmmcore.result import Fit
+from lmmcore.output.frames import group_sizes
 
 CELL = "padding: 0.2em 0.7em; border: 0; border-bottom: 1px solid rgba(128, 128, 128, 0.35); background: none"
 MINUS = "\u2212"
 LEVEL = 0.95
 
 
-def html(fit: Fit) -> str:
+def html(solution: Solution) -> str:
     """The fit as HTML: formula, certificate, fixed effects with 95% intervals, random effects.
 
     Names of columns and levels are escaped; there is no script and no style but that of the elements.
     """
-    how = "REML" if fit.solution.model.spec.reml else "maximum likelihood"
-    groups = ", ".join(f"{size:,} {name}" for name, size in fit.groups.items())
-    head = f"Linear mixed model by {how}: {fit.nobs:,} rows" + (f", {groups}" if groups else "")
-    facts = [f"log-likelihood {_number(fit.loglik, 6)}", f"AIC {_number(fit.aic, 6)}"]
-    told = fit.residual_parameters | further(fit.solution.model.structure, fit.solution.natural)
+    how = "REML" if solution.model.spec.reml else "maximum likelihood"
+    groups = ", ".join(f"{size:,} {name}" for name, size in group_sizes(solution).items())
+    head = f"Linear mixed model by {how}: {solution.model.n:,} rows" + (f", {groups}" if groups else "")
+    facts = [f"log-likelihood {_number(solution.loglik, 6)}", f"AIC {_number(solution.aic, 6)}"]
+    told = solution.residual_parameters | further(solution.model.structure, solution.natural)
     facts += [f"{name} {parameter_text(name, value)}" for name, value in told.items()]
     lines = [
         f"<strong>{escape(head)}</strong>",
-        f"<code>{escape(fit.formula)}</code>",
-        escape(f"{'; '.join(facts)}. {fit.certificate.sentence}"),
+        f"<code>{escape(solution.formula)}</code>",
+        escape(f"{'; '.join(facts)}. {solution.certificate.sentence}"),
     ]
-    if fit.dropped:
-        lines.append(escape(f"Left out, because others determine them: {', '.join(fit.dropped)}."))
+    if solution.model.dropped:
+        lines.append(escape(f"Left out, because others determine them: {', '.join(solution.model.dropped)}."))
     paragraphs = "".join(f'<p style="margin: 0.2em 0">{line}</p>' for line in lines)
-    return f"<div>{paragraphs}{_fixed(fit)}{_random(fit)}</div>"
+    return f"<div>{paragraphs}{_fixed(solution)}{_random(solution)}</div>"
 
 
-def _fixed(fit: Fit) -> str:
-    found = linear_estimates(fit.solution, np.eye(len(fit.terms)), "satterthwaite")
+def _fixed(solution: Solution) -> str:
+    found = linear_estimates(solution, np.eye(len(solution.model.terms)), "satterthwaite")
     statistic, p_value = found.statistics()
     low, high = found.interval(LEVEL)
     rows = []
-    for k, term in enumerate(fit.terms):
+    for k, term in enumerate(solution.model.terms):
         interval = f"{_number(low[k])} to {_number(high[k])}"
         values = [_number(v) for v in (found.estimate[k], found.se[k], found.df[k], statistic[k])]
         rows.append([term, *values, _p(p_value[k]), interval])
@@ -55,8 +53,7 @@ def _fixed(fit: Fit) -> str:
     return _table("Fixed effects (Satterthwaite)", heads, rows, left=1)
 
 
-def _random(fit: Fit) -> str:
-    solution = fit.solution
+def _random(solution: Solution) -> str:
     covariance = solution.sigma2 * solution.psi
     rows = []
     for block in solution.model.blocks:
@@ -68,7 +65,7 @@ def _random(fit: Fit) -> str:
                 r = covariance[place, other] / scale if scale > 0 else np.nan
                 shown.append("–" if np.isnan(r) else f"{r:.2f}".replace("-", MINUS))
             rows.append([block.group, name, _number(sd), _number(sd**2), " ".join(shown)])
-    rows.append(["Residual", "", _number(fit.sigma), _number(solution.sigma2), ""])
+    rows.append(["Residual", "", _number(solution.sigma), _number(solution.sigma2), ""])
     return _table("Random effects", ("Group", "Term", "SD", "Variance", "Correlation"), rows, left=2)
 
 

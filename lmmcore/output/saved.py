@@ -27,10 +27,10 @@ from lmmcore.covariance.unstructured import Unstructured
 from lmmcore.covariance.variance import ByGroup, Power
 from lmmcore.data.table import Factor, Table
 from lmmcore.errors import DataError, FitError
-from lmmcore.fitting import fit_table
+from lmmcore.estimate.fit import estimated
+from lmmcore.estimate.solution import Solution
 from lmmcore.formula.parse import parse
 from lmmcore.model.specification import Specification
-from lmmcore.result import Fit
 from lmmcore.runtime import arguments
 from lmmcore.runtime.stored import Damaged, check, parsed, read_bytes, write_atomically
 
@@ -75,7 +75,7 @@ SHAPE = {
 """What the metadata hold beside the format."""
 
 
-def save(fit: Fit, path: str | Path) -> None:
+def save(solution: Solution, path: str | Path) -> None:
     """Write a fit to a file that load() reads, at once or not at all.
 
     Raises FitError for a structure of another package, DataError where nothing can be written.
@@ -83,7 +83,7 @@ def save(fit: Fit, path: str | Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    model, path = fit.solution.model, arguments.path(path, "path")
+    model, path = solution.model, arguments.path(path, "path")
     spec, table = model.spec, model.table
     arrays: dict[str, np.ndarray] = {}
     levels: dict[str, dict[str, list[str]]] = {"columns": {}, "groups": {}}
@@ -110,7 +110,7 @@ def save(fit: Fit, path: str | Path) -> None:
         "declared": declared,
         "rows_read": table.rows_read,
         "dropped": dict(table.dropped),
-        "loglik": fit.loglik,
+        "loglik": solution.loglik,
     }
     about["checksum"] = _checksum(about, arrays)
     metadata = {KEY: json.dumps(about, sort_keys=True).encode()}
@@ -123,7 +123,7 @@ def save(fit: Fit, path: str | Path) -> None:
         raise DataError(f"The fit cannot be written to {str(path)!r}: {error.strerror or error}.") from None
 
 
-def load(path: str | Path) -> Fit:
+def restored(path: str | Path) -> Solution:
     """The fit saved in a file.
 
     Raises DataError for another file, or one that was changed since; FitError if the fit cannot be repeated.
@@ -148,14 +148,14 @@ def load(path: str | Path) -> Fit:
         raise DataError(
             f"{str(path)!r} is not a saved fit: {reason}; use a file written by fit.save(), unchanged."
         ) from None
-    fit = fit_table(spec, table)
+    found = estimated(spec, table)
     # Written so that it holds for no NaN.
-    if not abs(fit.loglik - about["loglik"]) <= SAME * max(1.0, abs(about["loglik"])):
+    if not abs(found.loglik - about["loglik"]) <= SAME * max(1.0, abs(about["loglik"])):
         raise FitError(
             f"The fit saved in {str(path)!r} has log-likelihood {about['loglik']:.9g}, but fitting it again "
-            f"gives {fit.loglik:.9g}: this version of lmmcore computes it differently; fit the model anew."
+            f"gives {found.loglik:.9g}: this version of lmmcore computes it differently; fit the model anew."
         )
-    return fit
+    return found
 
 
 def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -2,55 +2,54 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lmmcore.covariance.residual import further
+from lmmcore.estimate.solution import Solution
+from lmmcore.inference.fixed.boundary_df import df_conflict
 from lmmcore.inference.fixed.wald import linear_estimates
 from lmmcore.output.digits import parameter_text
-
-if TYPE_CHECKING:
-    from lmmcore.result import Fit
+from lmmcore.output.frames import group_sizes
 
 # Balanced data have estimates such as 0.784375: half a digit is rounded away from zero, not by its last bit.
 UP = 1 + 1e-12
 
 
-def text(fit: Fit) -> str:
+def text(solution: Solution) -> str:
     """Several lines: model, certificate, criteria, random effects, fixed effects."""
-    solution = fit.solution
     model = solution.model
     how = "REML" if model.spec.reml else "maximum likelihood"
-    lines = [f"Linear mixed model fit by {how}", f"Formula: {fit.formula}"]
+    lines = [f"Linear mixed model fit by {how}", f"Formula: {solution.formula}"]
     structures = [given for given in (model.spec.residual, model.spec.variance) if given is not None]
     if structures:
-        named = fit.residual_parameters | further(model.structure, solution.natural)
+        named = solution.residual_parameters | further(model.structure, solution.natural)
         shown = ", ".join(f"{name} = {parameter_text(name, value)}" for name, value in named.items())
         lines.append(f"Residuals: {', '.join(map(_structure, structures))} ({shown})")
     if model.rows.visits is not None:
         lines.append(model.rows.visits.sentence)
-    groups = ", ".join(f"{name} {size}" for name, size in fit.groups.items())
-    lines.append(f"Rows: {fit.nobs}" + (f"; groups: {groups}" if groups else ""))
-    dropped = sum(fit.rows_dropped.values())
+    groups = ", ".join(f"{name} {size}" for name, size in group_sizes(solution).items())
+    lines.append(f"Rows: {model.n}" + (f"; groups: {groups}" if groups else ""))
+    dropped = sum(model.table.dropped.values())
     if dropped:
         lines.append(f"Rows left out for missing values: {dropped}")
-    if fit.dropped:
-        lines.append(f"Fixed effects left out (dependent on others): {', '.join(fit.dropped)}")
+    if model.dropped:
+        lines.append(f"Fixed effects left out (dependent on others): {', '.join(model.dropped)}")
     lines += [
-        fit.certificate.sentence,
+        solution.certificate.sentence,
         "",
-        f"log-likelihood {fit.loglik:.4f}   AIC {fit.aic:.2f}   BIC {fit.bic:.2f} (n = rows)   "
-        f"parameters {fit.npar}",
+        f"log-likelihood {solution.loglik:.4f}   AIC {solution.aic:.2f}   "
+        f"BIC {solution.bic:.2f} (n = rows)   parameters {solution.npar}",
         "",
         "Random effects:",
     ]
-    lines += [*_random(fit), ""]
-    if not fit.certificate.converged:
+    lines += [*_random(solution), ""]
+    if not solution.certificate.converged:
         told = "Fixed effects (without tests, which a fit that has not converged cannot give):"
-        return "\n".join([*lines, told, *_estimates(fit)])
-    lines += ["Fixed effects (Satterthwaite):", *_fixed(fit)]
-    conflict = fit.df_conflict
+        return "\n".join([*lines, told, *_estimates(solution)])
+    lines += ["Fixed effects (Satterthwaite):", *_fixed(solution)]
+    conflict = df_conflict(solution)
     if conflict is not None and conflict.sentence is not None:
         lines += ["", conflict.sentence]
     return "\n".join(lines)
@@ -63,8 +62,7 @@ def _structure(structure: Any) -> str:
     return name + (f" over {over}" if over else f" of {of}" if of else "")
 
 
-def _random(fit: Fit) -> list[str]:
-    solution = fit.solution
+def _random(solution: Solution) -> list[str]:
     covariance = solution.sigma2 * solution.psi
     rows = [["group", "term", "variance", "sd", "correlation"]]
     for block in solution.model.blocks:
@@ -76,20 +74,21 @@ def _random(fit: Fit) -> list[str]:
                 correlations.append(f"{covariance[place, other] / scale:.2f}" if scale > 0 else "-")
             group = block.group if position == 0 else ""
             rows.append([group, name, f"{variance:.5g}", f"{np.sqrt(variance):.5g}", " ".join(correlations)])
-    rows.append(["Residual", "", f"{solution.sigma2:.5g}", f"{fit.sigma:.5g}", ""])
+    rows.append(["Residual", "", f"{solution.sigma2:.5g}", f"{solution.sigma:.5g}", ""])
     return _aligned(rows, left=2)
 
 
-def _estimates(fit: Fit) -> list[str]:
-    rows = [["term", "estimate"], *([term, f"{value * UP:.5g}"] for term, value in fit.beta.items())]
+def _estimates(solution: Solution) -> list[str]:
+    named = zip(solution.model.terms, solution.beta, strict=True)
+    rows = [["term", "estimate"], *([term, f"{value * UP:.5g}"] for term, value in named)]
     return _aligned(rows, left=1)
 
 
-def _fixed(fit: Fit) -> list[str]:
-    found = linear_estimates(fit.solution, np.eye(len(fit.solution.beta)), "satterthwaite")
+def _fixed(solution: Solution) -> list[str]:
+    found = linear_estimates(solution, np.eye(len(solution.beta)), "satterthwaite")
     statistic, p_value = found.statistics()
     rows = [["term", "estimate", "std. error", "df", "t", "p"]]
-    columns = (fit.terms, found.estimate, found.se, found.df, statistic, p_value)
+    columns = (solution.model.terms, found.estimate, found.se, found.df, statistic, p_value)
     for term, estimate, se, df, t, p in zip(*columns, strict=True):
         rows.append([term, f"{estimate * UP:.5g}", f"{se:.4g}", f"{df:.2f}", f"{t:.3f}", f"{p:.4g}"])
     return _aligned(rows, left=1)

@@ -8,13 +8,14 @@ the new and the known rows. An unknown subject gets the population's prediction,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lmmcore.covariance.residual import NewRows
 from lmmcore.data.table import Table, positive_weights, read, to_frame
 from lmmcore.errors import ArgumentError
+from lmmcore.estimate.effects import blups
 from lmmcore.estimate.residuals import fitted_values
 from lmmcore.estimate.solution import Solution
 from lmmcore.inference.fixed.wald import linear_estimates, t_interval
@@ -25,10 +26,6 @@ from lmmcore.prediction.new_rows import check_room, new_rows
 from lmmcore.prediction.uncertainty import NewDesign, prediction_error
 from lmmcore.runtime import arguments
 
-if TYPE_CHECKING:
-    from lmmcore.result import Fit
-
-
 INTERVALS = {
     "mean": "the population's mean; uncertainty of the fixed effects",
     "subject": "the expected response of the subject, a new one if it is unknown; uncertainty of the fixed "
@@ -38,7 +35,7 @@ INTERVALS = {
 }
 
 
-def predict(fit: Fit, new: Any, level: str, interval: str | None, conf_level: float) -> Any:
+def predict(solution: Solution, new: Any, level: str, interval: str | None, conf_level: float) -> Any:
     """Frame with a row for each row of new: prediction; for an interval std_error, df, conf_low, conf_high;
     at level="subject" known_subject, whether the fit knows every grouping level of the row.
 
@@ -55,7 +52,7 @@ def predict(fit: Fit, new: Any, level: str, interval: str | None, conf_level: fl
     arguments.share(conf_level, "conf_level")
     if interval == "mean" and level == "subject":
         raise ArgumentError("interval='mean' belongs to level='population'; use 'subject' or 'observation'.")
-    solution, model, spec = fit.solution, fit.solution.model, fit.solution.model.spec
+    model, spec = solution.model, solution.model.spec
     table = _read(solution, new, level, interval)
     columns = np.array(model.fixed.columns(table))
     X = columns[list(model.coordinates.kept)]
@@ -66,7 +63,7 @@ def predict(fit: Fit, new: Any, level: str, interval: str | None, conf_level: fl
     units = np.full((len(model.groups), table.n), -1)
     if level == "subject":
         units = _units(solution, table)
-        fitted = fitted + _random_part(fit, table, units)
+        fitted = fitted + _random_part(solution, table, units)
     serial = level == "subject" and spec.residual is not None
     varies = serial or interval in ("subject", "observation")
     rows = new_rows(solution, table, fitted) if varies and model.structure is not None else None
@@ -78,7 +75,7 @@ def predict(fit: Fit, new: Any, level: str, interval: str | None, conf_level: fl
         assert rows is not None
         known = units[-1][units[-1] >= 0]
         check_room(solution, 1 + int(model.rows.units[-1].sizes[known].max(initial=0)))
-        values["prediction"] = fitted + _carried(fit, rows, units[-1], weights)
+        values["prediction"] = fitted + _carried(solution, rows, units[-1], weights)
     if interval == "mean":
         found = linear_estimates(solution, X.T, "satterthwaite")
         values["std_error"], values["df"] = found.se, found.df
@@ -148,30 +145,30 @@ def _random_columns(solution: Solution, table: Table) -> list[np.ndarray]:
     return [column for _, design in solution.model.random for column in design.columns(table)]
 
 
-def _random_part(fit: Fit, table: Table, units: np.ndarray) -> np.ndarray:
+def _random_part(solution: Solution, table: Table, units: np.ndarray) -> np.ndarray:
     """Z b^ of each row; 0 for unknown units."""
-    solution, model = fit.solution, fit.solution.model
+    model = solution.model
     result = np.zeros(table.n)
     if not model.groups:
         return result
     Z = _random_columns(solution, table)
     for level, known in enumerate(units):
         mine = np.flatnonzero(known >= 0)
-        for column, effect in zip(Z[model.columns(level)], fit.blups[level].effects, strict=True):
+        for column, effect in zip(Z[model.columns(level)], blups(solution)[level].effects, strict=True):
             result[mine] += column[mine] * effect[known[mine]]
     return result
 
 
-def _carried(fit: Fit, new: NewRows, known: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _carried(solution: Solution, new: NewRows, known: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Serial residuals e^ of new rows : (n,); 0 for unknown subjects.
 
     known : (n,) unit of each row, -1 if unknown; weights : (n,) prior weights of the new rows. With
     e = W^-1/2 u, u of covariance sigma^2 R, what is carried forward is u.
     """
-    solution, model = fit.solution, fit.solution.model
+    model = solution.model
     structure, rows, unit = model.structure, model.rows, model.rows.units[-1]
     assert structure is not None
-    left = rows.y - fitted_values(solution, fit.blups)[1]
+    left = rows.y - fitted_values(solution, blups(solution))[1]
     if rows.weights is not None:
         left = left * np.sqrt(rows.weights)
     ends = np.append(unit.starts[1:], len(left))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lmmcore.errors import FitError
+from lmmcore.estimate.solution import Fitted
 from lmmcore.inference.models.compare import check_comparable
 from lmmcore.inference.models.nesting import step
 from lmmcore.resampling.refit import fit_responses
@@ -15,9 +15,6 @@ from lmmcore.resampling.result import Progress
 from lmmcore.resampling.rows import Refits
 from lmmcore.resampling.simulate import RowSampler, check_converged, fixed_part
 from lmmcore.runtime import arguments
-
-if TYPE_CHECKING:
-    from lmmcore.result import Fit
 
 # Responses drawn at once.
 BLOCK = 250
@@ -37,7 +34,7 @@ class BootstrapTest:
 
 
 def bootstrap_lrt(
-    null: Fit, alternative: Fit, n: int = 1000, *, seed: int, progress: Progress | None = None
+    null: Fitted, alternative: Fitted, n: int = 1000, *, seed: int, progress: Progress | None = None
 ) -> BootstrapTest:
     """Likelihood-ratio test of nested fits of the same rows by the same method.
 
@@ -50,13 +47,13 @@ def bootstrap_lrt(
         arguments.fitted(fit, which)
     n, seed = arguments.whole_number(n, "n", 1), arguments.whole_number(seed, "seed", 0)
     arguments.progress(progress)
-    check_comparable([null, alternative])
-    if step(null.solution.model, alternative.solution.model) is None:
+    small, large = null.solution, alternative.solution
+    check_comparable([small, large])
+    if step(small.model, large.model) is None:
         raise FitError(
-            f"The model {null.formula!r} is not a special case of {alternative.formula!r}, so that there is "
+            f"The model {small.formula!r} is not a special case of {large.formula!r}, so that there is "
             "no likelihood-ratio test between them; pass the smaller model first, or compare them by AIC."
         )
-    small, large = null.solution, alternative.solution
     for solution in (small, large):
         check_converged(solution)
     rows, others = small.model.rows, large.model.rows
@@ -78,7 +75,7 @@ def bootstrap_lrt(
     statistic = max(0.0, 2 * (large.loglik - small.loglik))
     known = replicates[np.isfinite(replicates)]
     p_value = (1 + int((known >= statistic - SAME).sum())) / (1 + len(known))
-    told = f"{n} responses were simulated from {null.formula!r} (seed {seed}) and fitted by both models"
+    told = f"{n} responses were simulated from {small.formula!r} (seed {seed}) and fitted by both models"
     failed = n - len(known)
     told += f"; {failed} of them are left out because a fit did not converge" if failed else ""
     return BootstrapTest(statistic, p_value, replicates, f"{told}.")

@@ -14,6 +14,7 @@ from lmmcore.covariance.residual import BoundResidual
 from lmmcore.covariance.scaled import ScaledResidual
 from lmmcore.errors import FitError, LmmError
 from lmmcore.estimate.effects import blups
+from lmmcore.estimate.fit import ALTERNATIONS, SETTLED
 from lmmcore.estimate.residuals import fitted_values
 from lmmcore.estimate.solution import Solution, solve
 from lmmcore.model.assembly import Assembly, centred_columns
@@ -140,8 +141,6 @@ def _bound(model: Model, rows: Rows, structure: BoundResidual | None) -> Model:
 
 def _settled(found: Solution) -> Solution:
     """Alternate between fitted values and a variance that depends on them, as lmmcore.fit does."""
-    from lmmcore.fitting import ALTERNATIONS, SETTLED
-
     rows, structure, variance = found.model.rows, found.model.structure, found.model.spec.variance
     assert variance is not None and isinstance(structure, ScaledResidual)
     fitted = fitted_values(found, blups(found))[1] + rows.offset

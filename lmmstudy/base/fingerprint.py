@@ -8,11 +8,14 @@ exactly the jobs whose script reaches it. Versions of third-party packages are n
 results record those on their own.
 
 The import graph is read from the source text (imports inside functions included); nothing is
-imported, so this costs a few milliseconds while the workflow is being parsed.
+imported, so this costs a few milliseconds while the workflow is being parsed. A package that hands its
+names on when they are asked for (a table HOME in its __init__.py) counts by the names that are used:
+`from lmmcore import AR1`, or `lmm.AR1` after `import lmmcore as lmm`.
 """
 
 import ast
 from collections.abc import Iterable, Iterator
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -51,7 +54,7 @@ def closure(
         found.add(path)
         if path not in seen:
             tree = ast.parse(path.read_text("utf-8"), str(path))
-            names = _imported(tree, path, root)
+            names = _handed_on(_imported(tree, path, root), root)
             imported = [file for name in names for file in _files(name, path, root)]
             seen[path] = imported, sha256(normalised(tree)).hexdigest()
         waiting.extend(seen[path][0])
@@ -96,9 +99,11 @@ def _statements(tree: ast.Module) -> Iterator[ast.AST]:
 def _imported(tree: ast.Module, path: Path, root: Path) -> set[str]:
     """Dotted names that the module imports; `from a import b` gives both `a` and `a.b`."""
     names: set[str] = set()
+    packages: dict[str, str] = {}
     for node in _statements(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
+            packages |= {alias.asname or alias.name: alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
@@ -107,7 +112,32 @@ def _imported(tree: ast.Module, path: Path, root: Path) -> set[str]:
                 base = ".".join([*package, base] if base else package)
             names.add(base)
             names.update(f"{base}.{alias.name}" for alias in node.names)
+    packages = {name: package for name, package in packages.items() if package in NAMES}
+    for node in ast.walk(tree) if packages else ():
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in packages:
+            names.add(f"{packages[node.value.id]}.{node.attr}")
     return names
+
+
+def _handed_on(names: set[str], root: Path) -> set[str]:
+    """The names, and the modules that packages take them from when they are asked for."""
+    found = set(names)
+    for name in names:
+        package, _, last = name.rpartition(".")
+        if package in NAMES:
+            found.update(filter(None, [_homes(root / package / "__init__.py").get(last)]))
+    return found
+
+
+@cache
+def _homes(init: Path) -> dict[str, str]:
+    """The table HOME of a package: {name: module}; {} without one."""
+    for node in ast.parse(init.read_text("utf-8")).body if init.is_file() else ():
+        if isinstance(node, ast.Assign) and [t.id for t in node.targets if isinstance(t, ast.Name)] == [
+            "HOME"
+        ]:
+            return ast.literal_eval(node.value)
+    return {}
 
 
 def _files(module: str, importer: Path, root: Path) -> Iterator[Path]:

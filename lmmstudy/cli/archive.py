@@ -21,10 +21,10 @@ def add(parser: ArgumentParser) -> None:
 
 def main(given: Namespace) -> int:
     """Write the archive, while no run is at work."""
-    from lmmstudy.cli.targets import check_target
-    from lmmstudy.config.study import study
-    from lmmstudy.run.archive import archive, is_archive
-    from lmmstudy.run.lock import Held, hold
+    from lmmstudy.cli.targets import check_target  # start-up time
+    from lmmstudy.config.study import study  # start-up time
+    from lmmstudy.run.archive import archive, is_archive  # start-up time
+    from lmmstudy.run.lock import Held, hold  # start-up time
 
     check_target(given.file, "The archive", is_archive, given.force)
     study({}, where=given.config)  # a folder that is no study is left as it is

@@ -17,7 +17,7 @@ def add(parser: ArgumentParser) -> None:
 
 def main(given: Namespace) -> int:
     """Check the configuration and print what is wrong."""
-    from lmmstudy.config.check import look
+    from lmmstudy.config.check import look  # start-up time
 
     problems, doubts = look(given.config)
     for problem in problems:

@@ -47,12 +47,12 @@ def add(parser: ArgumentParser) -> None:
 
 def main(given: Namespace) -> int:
     """Fit and print."""
-    import lmmcore as lmm
-    from lmmstudy.base.files import PAGE_OF_FIT, name_of_page
-    from lmmstudy.clean.fit_table import fit_table
-    from lmmstudy.clean.raw_bytes import Unusable
-    from lmmstudy.cli.targets import check_target
-    from lmmstudy.fitting.structures import residual_of, variance_of
+    import lmmcore as lmm  # start-up time
+    from lmmstudy.base.files import PAGE_OF_FIT, name_of_page  # start-up time
+    from lmmstudy.clean.raw_bytes import Unusable  # start-up time
+    from lmmstudy.cli.table import fit_table  # start-up time
+    from lmmstudy.cli.targets import check_target  # start-up time
+    from lmmstudy.fitting.structures import residual_of, variance_of  # start-up time
 
     if given.report is not None:
         check_target(given.report, "The report", lambda path: name_of_page(path) == PAGE_OF_FIT, given.force)
@@ -71,7 +71,7 @@ def main(given: Namespace) -> int:
         variance=variance_of(given.variance),
     )
     if given.report is not None:
-        from lmmstudy.report.for_fit import for_fit
+        from lmmstudy.report.for_fit import for_fit  # start-up time
 
         try:
             for_fit(fit, given.report)

@@ -14,8 +14,8 @@ def add(parser: ArgumentParser) -> None:
 
 def main(given: Namespace) -> int:
     """Print the draft."""
-    from lmmstudy.clean.raw_bytes import Unusable
-    from lmmstudy.config.draft import draft
+    from lmmstudy.clean.raw_bytes import Unusable  # start-up time
+    from lmmstudy.config.draft import draft  # start-up time
 
     try:
         print(draft(given.file), end="")

@@ -10,7 +10,7 @@ def add(parser: ArgumentParser) -> None:
 
 def main(given: Namespace) -> int:
     """Fit again and print; a failure prints its sentence, a defect its traceback."""
-    from lmmstudy.fitting.bundle import replay
+    from lmmstudy.fitting.replay import replay  # start-up time
 
     print(replay(given.file))
     return 0

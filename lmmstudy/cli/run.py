@@ -18,7 +18,7 @@ def add(parser: ArgumentParser) -> None:
 
 def main(given: Namespace) -> int:
     """One run."""
-    from lmmstudy.run.execute import execute
+    from lmmstudy.run.execute import execute  # start-up time
 
     arguments = given.snakemake
     return execute(given.config, arguments[1:] if arguments[:1] == ["--"] else arguments)

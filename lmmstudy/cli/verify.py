@@ -17,7 +17,7 @@ def add(parser: ArgumentParser) -> None:
 
 def main(given: Namespace) -> int:
     """Verify and say what differs."""
-    from lmmstudy.run.verify import verify
+    from lmmstudy.run.verify import verify  # start-up time
 
     try:
         compared, differences = verify(given.config)

@@ -14,8 +14,8 @@ def add(parser: ArgumentParser) -> None:
 
 def main(given: Namespace) -> int:
     """Print one line a reason."""
-    from lmmstudy.config.study import study
-    from lmmstudy.run.why import reasons
+    from lmmstudy.config.study import study  # start-up time
+    from lmmstudy.run.why import reasons  # start-up time
 
     try:
         found = reasons(study({}, where=given.config), given.dataset)

@@ -150,7 +150,7 @@ def _wide(columns: Sequence[Column], wide: Wide) -> Iterator[str]:
 
 def _group_of_rows(people: Column, columns: Sequence[Column]) -> str | None:
     """The group of a table in which each row is a subject of its own."""
-    from lmmstudy.config.draft_roles import Table
+    from lmmstudy.config.draft_roles import Table  # start-up time
 
     frame = pl.DataFrame([c.values.alias(str(k)) for k, c in enumerate([people, *columns])])
     table = Table(frame, [people, *columns])

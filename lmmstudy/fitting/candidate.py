@@ -7,25 +7,23 @@ cleaned; `error`, anything unexpected, with its traceback in the job's log. `mes
 sentence to show.
 """
 
-import platform
 import traceback
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import lmmcore as lmm
+from lmmcore import __version__
 from lmmcore.errors import LmmError
 from lmmcore.runtime.versions import versions
-from lmmstudy.base.files import file_sha256, read_json, write_result
+from lmmstudy.base.files import read_json, write_result
 from lmmstudy.base.log import fact
 from lmmstudy.base.text import one_line
 from lmmstudy.fitting.bundle import write as write_bundle
+from lmmstudy.fitting.engine import fit_table
 from lmmstudy.fitting.limit import OutOfTime, time_limit
-from lmmstudy.fitting.record import NONE, estimates
-from lmmstudy.fitting.structures import residual_of, variance_of
+from lmmstudy.fitting.provenance import provenance
+from lmmstudy.fitting.record import COMPARABLE, NONE, estimates
 
-COMPARABLE = ("ok", "singular")
 LIMIT = 1800.0
 """Seconds of processor time after which a fit is given up."""
 
@@ -85,7 +83,7 @@ def fit_candidate(
 
 def _log(record: Mapping[str, Any]) -> None:
     """The record's main facts, a line each; the loops, on which no result may depend, stand here alone."""
-    fact("engine", version=lmm.__version__, loops=versions()["loops"])
+    fact("engine", version=__version__, loops=versions()["loops"])
     fact("fit", status=record["status"], formula=record["formula"], message=record["message"])
     for method in ("ml", "reml"):
         if record[method]:
@@ -99,42 +97,6 @@ def _keep_or_remove(replay: str, parquet: str, design: Mapping[str, Any], record
         return
     write_bundle(replay, parquet, design, record["message"])
     fact("replay", command=f"lmm replay {replay}")
-
-
-def fit_table(
-    parquet: str,
-    model: Mapping[str, Any],
-    method: Literal["ML", "REML"],
-    categories: Mapping[str, list[Any]] | None,
-) -> lmm.Fit:
-    """The engine's fit of a model to a clean table. Raises `LmmError`.
-
-    model : a record, or anything else with its keys `formula`, `residual_structure` and `variance`.
-    """
-    levels = {c: [str(level) for level in levels] for c, levels in (categories or {}).items()}
-    return lmm.fit(
-        model["formula"],
-        parquet,
-        method=method,
-        residual=residual_of(model["residual_structure"]),
-        variance=variance_of(model["variance"]),
-        categories=levels or None,
-    )
-
-
-def provenance(parquet: str, code: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a record was made from: data, the part of the config, code, versions."""
-    packages = ("numpy", "scipy", "polars")
-    return {
-        "data_sha256": file_sha256(parquet),
-        "config": config,
-        "code": code,
-        "versions": {
-            "python": platform.python_version(),
-            "lmmcore": lmm.__version__,
-            **{package: version(package) for package in packages},
-        },
-    }
 
 
 def _fitted(parquet: str, design: Mapping[str, Any]) -> dict[str, Any]:

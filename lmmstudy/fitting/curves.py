@@ -8,18 +8,20 @@ from typing import Any
 
 import numpy as np
 
-import lmmcore as lmm
+from lmmcore.errors import LmmError
+from lmmcore.estimate.solution import Solution
 from lmmcore.formula.calls import variables
 from lmmcore.formula.tokens import unquote
+from lmmcore.inference.emmeans.means import emmeans
 from lmmcore.inference.emmeans.reference_grid import is_category
 from lmmcore.inference.fixed.wald import DfMethod
 from lmmstudy.fitting.question import difference, joint, points
 
 
-def curves(fit: lmm.Fit, df: DfMethod) -> list[dict[str, Any]]:
+def curves(fit: Solution, df: DfMethod) -> list[dict[str, Any]]:
     """A row for each such column, and for each category that its curve differs between: term, hypothesis,
     statistic, num_df, den_df, p_value; a test that the data do not determine is left out."""
-    model, rows = fit.solution.model, list[dict[str, Any]]()
+    model, rows = fit.model, list[dict[str, Any]]()
     response = model.spec.formula.response
     for column in model.fixed.variables:
         factors = {f for term in model.fixed.terms for f in term if column in variables(f)}
@@ -38,15 +40,15 @@ def curves(fit: lmm.Fit, df: DfMethod) -> list[dict[str, Any]]:
 
 
 def _tested(
-    fit: lmm.Fit, term: str, specs: list[str], at: list[float], df: DfMethod, words: str
+    fit: Solution, term: str, specs: list[str], at: list[float], df: DfMethod, words: str
 ) -> list[dict[str, Any]]:
     """The test that the means at all points, or their differences between levels, are those at the first."""
-    grid = fit.emmeans(specs, at={specs[0]: at}, df=df)
+    grid = emmeans(fit, specs, at={specs[0]: at}, df=df)
     levels = len(grid.offsets) // len(at)
     along = np.array([difference(len(at), k, 0) for k in range(1, len(at))])
     apart = np.array([difference(levels, k, 0) for k in range(1, levels)]).reshape(-1, levels)
     weights = np.kron(along, apart) if len(specs) > 1 else along
     try:
         return [{"term": term, **joint(grid, weights, words)}]
-    except lmm.LmmError:
+    except LmmError:
         return []

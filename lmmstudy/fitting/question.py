@@ -13,43 +13,30 @@ from typing import Any
 
 import numpy as np
 
-import lmmcore as lmm
+from lmmcore.errors import LmmError
+from lmmcore.estimate.solution import Solution
 from lmmcore.formula.calls import variables
 from lmmcore.formula.tokens import unquote
 from lmmcore.inference.emmeans.grid import EmmGrid
+from lmmcore.inference.emmeans.means import emmeans, slopes
 from lmmcore.inference.emmeans.reference_grid import is_category
+from lmmcore.inference.fixed.contrasts import contrast
 from lmmstudy.base.text import label
+from lmmstudy.fitting.answer import NONE, Json, key
 from lmmstudy.fitting.margin import margin
 
-Json = dict[str, Any]
 SHOWN = 6
 """Most times at which the means of a course are shown."""
 TIMES = 24
 """Most times at which courses are compared: more than any course has parameters."""
-NONE: Json = {
-    "kind": "",
-    "name": "",
-    "problem": "",
-    "estimates": [],
-    "joint": None,
-    "means": [],
-    "slopes": [],
-    "pairs": [],
-    "pairs_note": "",
-    "note": "",
-    "margin": None,
-}
-"""An answer that says nothing. estimates : the contrast with its test and its `weights` of the coefficients;
-joint : the test of several at once, instead; means, slopes, pairs : of the groups; note : what was averaged
-and held; problem : why there is no answer."""
 
 
-def answer(fit: lmm.Fit, design: Mapping[str, Any], report: Mapping[str, Any]) -> Json:
+def answer(fit: Solution, design: Mapping[str, Any], report: Mapping[str, Any]) -> Json:
     """The answer to the question of a stanza `design` by a fit; report : its `df` and `conf_level`."""
     asked = _Asked(fit, design, report)
     try:
         found = asked.named() if design.get("question") else asked.by_design()
-    except (lmm.LmmError, ValueError) as error:
+    except (LmmError, ValueError) as error:
         return NONE | {"problem": f"The question has no answer under this model: {error}"}
     except MemoryError:
         raise
@@ -59,21 +46,14 @@ def answer(fit: lmm.Fit, design: Mapping[str, Any], report: Mapping[str, Any]) -
     return NONE | found
 
 
-def key(found: Mapping[str, Any]) -> Json | None:
-    """The one row that stands for an answer: its contrast, else its joint test, else None."""
-    if found["joint"] is not None:
-        return {"name": found["name"], **found["joint"]}
-    return found["estimates"][0] if len(found["estimates"]) == 1 else None
-
-
 class _Asked:
     """One question to one fit."""
 
-    def __init__(self, fit: lmm.Fit, design: Mapping[str, Any], report: Mapping[str, Any]) -> None:
+    def __init__(self, fit: Solution, design: Mapping[str, Any], report: Mapping[str, Any]) -> None:
         self.fit, self.report = fit, report
         self.time, self.response = str(design.get("time") or ""), str(design["response"])
         self.question: Mapping[str, Any] = design.get("question") or {}
-        model = fit.solution.model
+        model = fit.model
         terms = [[set(variables(f)) for f in term] for term in model.fixed.terms]
         used = [set().union(*factors) for factors in terms]
         group = str(design.get("group") or "")
@@ -132,10 +112,10 @@ class _Asked:
     def _means(
         self, specs: Sequence[str], by: str | None = None, at: Mapping[str, Any] | None = None
     ) -> EmmGrid:
-        return self.fit.emmeans(specs, by, at, **self.report)
+        return emmeans(self.fit, specs, by, at, **self.report)
 
     def _slopes(self, pairs: list[tuple[int, int]]) -> Json:
-        grid = self.fit.slopes(self.time, self.group, **self.report)
+        grid = slopes(self.fit, self.time, self.group, **self.report)
         what = f"slope of {self.response} over {self.time}"
         found = self._compared(grid, pairs, what, "slopes") | {"slopes": _rows(grid.frame())}
         return found | {"means": self._course(), "note": _note(self._means([self.group], self.time))}
@@ -212,7 +192,7 @@ class _Asked:
     def _change(self) -> Json:
         """Change over time, where no groups are compared."""
         if self.straight and not self.category:
-            middle = float(np.mean(np.asarray(self.fit.solution.model.table.columns[self.time])))
+            middle = float(np.mean(np.asarray(self.fit.model.table.columns[self.time])))
             grid = self._means([self.time], at={self.time: [middle, middle + 1.0]})
             name = f"slope of {self.response} over {self.time}"
             c = np.array([-1.0, 1.0])
@@ -238,23 +218,25 @@ class _Asked:
         return _rows(grid.frame())
 
     def _coefficient(self, term: str) -> Json:
-        (row,) = _rows(self.fit.contrast({term: 1.0}, **self.report))
+        (row,) = _rows(contrast(self.fit, {term: 1.0}, **self.report))
         row |= {"name": term, "weights": {term: 1.0}, "statement": f"The coefficient of {term} is"}
         row["hypothesis"] = f"that the coefficient of {term} is 0"
         return {"kind": "coefficient", "name": term, "estimates": [row]}
 
     def _terms(self) -> Json:
         """Nothing is asked of time or groups: whether the fixed effects matter, or what the mean is."""
-        terms = [term for term in self.fit.terms if term != "Intercept"]
+        terms = [term for term in self.fit.model.terms if term != "Intercept"]
         if len(terms) < 2:
-            return self._coefficient((terms or list(self.fit.terms))[0]) if self.fit.terms else NONE
-        (row,) = _rows(self.fit.contrast([{term: 1.0} for term in terms], df=self.report["df"]))
+            return (
+                self._coefficient((terms or list(self.fit.model.terms))[0]) if self.fit.model.terms else NONE
+            )
+        (row,) = _rows(contrast(self.fit, [{term: 1.0} for term in terms], df=self.report["df"]))
         row["hypothesis"] = f"The mean of {self.response} is the same whatever the fixed effects."
         return {"kind": "terms", "name": "all fixed effects", "joint": row}
 
     def _times(self, most: int) -> list[float]:
         """Times of the rows, at most so many, evenly spaced among them."""
-        seen = np.unique(np.asarray(self.fit.solution.model.table.columns[self.time], dtype=float))
+        seen = np.unique(np.asarray(self.fit.model.table.columns[self.time], dtype=float))
         if self.category:
             seen = np.array([float(v) for v in self._means([self.time]).cells[self.time]])
             most = len(seen)

@@ -7,17 +7,24 @@ influence, tests of the random effects) is made for the selected model alone, wi
 from collections.abc import Mapping
 from typing import Any
 
-import lmmcore as lmm
 from lmmcore.covariance.visits import in_name
+from lmmcore.estimate.solution import Solution
+from lmmcore.inference.anova.anova import anova
+from lmmcore.inference.covariance.explained import icc, r_squared
+from lmmcore.inference.fixed.boundary_df import df_conflict
+from lmmcore.inference.models.caic import caic
+from lmmcore.output.frames import group_sizes, tidy, varcorr
 from lmmstudy.fitting.curves import curves
 from lmmstudy.fitting.question import answer
 
+COMPARABLE = ("ok", "singular")
+"""What a model with an estimate has as its status."""
 CONDITIONAL = 20_000
 """Most rows for which the conditional AIC is worked out."""
 
 
 def estimates(
-    ml: lmm.Fit, reml: lmm.Fit, report: Mapping[str, Any], design: Mapping[str, Any]
+    ml: Solution, reml: Solution, report: Mapping[str, Any], design: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The estimates, tests and criteria of a record; report : the study's `df` and `conf_level`; design : the
     stanza's columns and question."""
@@ -28,25 +35,25 @@ def estimates(
     for certificate in (ml.certificate, reml.certificate):
         if not certificate.converged:
             status, telling = "not_converged", certificate
-    conflict = reml.df_conflict
+    conflict = df_conflict(reml)
     return {
         "status": status,
         "message": telling.sentence,
-        "ml": _information(ml) | {"caic": ml.caic().caic if ml.nobs <= CONDITIONAL else None},
+        "ml": _information(ml) | {"caic": caic(ml).caic if ml.nobs <= CONDITIONAL else None},
         "reml": _information(reml),
-        "fixed": reml.tidy(**report).to_dicts(),
-        "terms": reml.anova(df=report["df"]).to_dicts(),
+        "fixed": tidy(reml, "fixed", **report).to_dicts(),
+        "terms": anova(reml, df=report["df"]).to_dicts(),
         "curves": curves(reml, report["df"]),
         "answer": answer(reml, design, report),
         "df_conflict": (conflict.sentence or "") if conflict else "",
-        "dropped": list(reml.dropped),
-        "random": reml.varcorr().to_dicts(),
+        "dropped": list(reml.model.dropped),
+        "random": varcorr(reml).to_dicts(),
         "shares": _shares(reml),
         "r_squared": _r_squared(reml),
         "residual_parameters": dict(reml.residual_parameters),
         **_visits(reml),
         "sigma": reml.sigma,
-        "groups": dict(reml.groups),
+        "groups": group_sizes(reml),
         "certificate": _certificate(reml.certificate),
     }
 
@@ -71,12 +78,12 @@ NONE: dict[str, Any] = {
 """The same of a model without an estimate."""
 
 
-def _information(fit: lmm.Fit) -> dict[str, Any]:
+def _information(fit: Solution) -> dict[str, Any]:
     names = ("loglik", "deviance", "aic", "aicc", "bic", "npar", "nobs")
     return {name: getattr(fit, name) for name in names}
 
 
-def _visits(fit: lmm.Fit) -> dict[str, Any]:
+def _visits(fit: Solution) -> dict[str, Any]:
     """The order of visits that are no numbers, as their labels stand in names of parameters."""
     visits = fit.solution.model.rows.visits
     if visits is None:
@@ -84,13 +91,13 @@ def _visits(fit: lmm.Fit) -> dict[str, Any]:
     return {"visits": {"labels": [in_name(label) for label in visits.labels], "sentence": visits.sentence}}
 
 
-def _shares(fit: lmm.Fit) -> dict[str, Any]:
-    shares = fit.icc()
+def _shares(fit: Solution) -> dict[str, Any]:
+    shares = icc(fit)
     return {"rows": shares.frame().to_dicts(), "sentence": shares.sentence}
 
 
-def _r_squared(fit: lmm.Fit) -> dict[str, Any]:
-    found = fit.r_squared()
+def _r_squared(fit: Solution) -> dict[str, Any]:
+    found = r_squared(fit)
     return {name: getattr(found, name) for name in ("marginal", "conditional", "sentence")}
 
 

@@ -10,12 +10,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import lmmcore as lmm
 from lmmcore.errors import LmmError
 from lmmcore.inference.models.chibar import SEED
+from lmmcore.inference.models.compare import compare
 from lmmstudy.base.files import read_json, write_result
 from lmmstudy.base.log import fact
-from lmmstudy.fitting.candidate import COMPARABLE, fit_table, provenance
+from lmmstudy.fitting.engine import fit_table
+from lmmstudy.fitting.provenance import provenance
+from lmmstudy.fitting.record import COMPARABLE
 
 VALUES = ("npar", "loglik", "deviance", "aic", "aicc", "bic")
 
@@ -123,7 +125,7 @@ def _tests(
 ) -> list[dict[str, Any]]:
     """Likelihood-ratio tests of every nested pair. The fits are made again: that costs milliseconds."""
     fits = {name: fit_table(parquet, candidate, "ML", categories) for name, candidate in competing.items()}
-    return list(lmm.compare(fits).tests)
+    return list(compare(fits).tests)
 
 
 def _summary(chosen: str, criterion: str, compared: int, candidates: Sequence[Mapping[str, Any]]) -> str:

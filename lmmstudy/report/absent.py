@@ -1,6 +1,9 @@
 """Why there is no selected model: one sentence for every section that would show it."""
 
-from lmmstudy.report.study import Json
+from collections.abc import Mapping
+from typing import Any
+
+Json = Mapping[str, Any]
 
 
 def no_model(clean: Json, selection: Json) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from lmmstudy.base.files import read_json, write_page
-from lmmstudy.fitting.question import key
+from lmmstudy.fitting.answer import key
 from lmmstudy.report.blocks import Block, Cell, Figure, Heading, Section, Table, Text
 from lmmstudy.report.charts import effects, svg
 from lmmstudy.report.refit.series import Interval

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from lmmstudy.base.files import DAMAGED, read_json, write_page
-from lmmstudy.fitting.question import key
+from lmmstudy.fitting.answer import key
 from lmmstudy.report.absent import no_model
 from lmmstudy.report.charts import effects, svg
 from lmmstudy.report.refit.series import Interval

@@ -25,7 +25,7 @@ def failures(datasets: Iterable[str], results: str | Path = RESULTS) -> list[str
 def unfinished_index(datasets: Sequence[str], compare: bool) -> None:
     """Write the index after a run in which jobs failed, so that it does not go on telling of reports that
     are not there. compare : whether the study has a page of datasets side by side."""
-    from lmmstudy.report.index import write_index
+    from lmmstudy.report.index import write_index  # start-up time
 
     index = REPORTS / "index.html"
     if not REPORTS.is_dir():

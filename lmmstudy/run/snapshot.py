@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lmmstudy.base.files import DAMAGED, canonical_json, read_json
-from lmmstudy.fitting.question import key
+from lmmstudy.fitting.answer import key
 
 Snapshot = dict[str, Any]
 CAUSES = ("data", "config", "engine", "environment")

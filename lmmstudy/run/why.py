@@ -86,7 +86,7 @@ def _version(package: str) -> str:
     if package == "python":
         return platform.python_version()
     if package == "lmmcore":
-        import lmmcore
+        import lmmcore  # start-up time
 
         return lmmcore.__version__
     try:

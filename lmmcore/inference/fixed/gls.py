@@ -19,14 +19,13 @@ import numpy as np
 from lmmcore.data.table import Factor, Table, read, to_frame
 from lmmcore.errors import DataError, FitError, FormulaError
 from lmmcore.estimate.residuals import chunks, marginal_covariance
-from lmmcore.estimate.solution import Solution
+from lmmcore.estimate.solution import Fitted, Solution
 from lmmcore.formula.design import Design
 from lmmcore.formula.expressions import response
 from lmmcore.formula.parse import Formula, parse
 from lmmcore.inference.fixed.wald import Estimates
 from lmmcore.model.coordinates import centre
 from lmmcore.output.frames import coefficients
-from lmmcore.result import Fit
 from lmmcore.runtime import arguments
 
 # Part of its largest entry by which a covariance matrix may differ from its transpose.
@@ -74,7 +73,7 @@ class Gls:
 def gls(
     formula: str,
     data: Any,
-    covariance: np.ndarray | Fit,
+    covariance: np.ndarray | Fitted,
     *,
     categories: Mapping[str, Sequence[Any]] | None = None,
 ) -> Gls:
@@ -95,7 +94,7 @@ def gls(
             "covariance of the rows comes from covariance=."
         )
     categories = arguments.levels(categories)
-    if isinstance(covariance, Fit):
+    if isinstance(covariance, Fitted):
         return _with_fit(parsed, data, covariance, categories)
     table = read(data, parsed.variables, (), categories)
     V = _checked(covariance, table.rows_read)
@@ -128,7 +127,7 @@ def _checked(covariance: Any, n: int) -> np.ndarray:
     return V
 
 
-def _with_fit(parsed: Formula, data: Any, fit: Fit, categories: Mapping[str, Sequence[Any]] | None) -> Gls:
+def _with_fit(parsed: Formula, data: Any, fit: Fitted, categories: Mapping[str, Sequence[Any]] | None) -> Gls:
     """The marginal covariance of a fit, for the rows that also have the variables of the new formula."""
     spec = fit.solution.model.spec
     if parsed.response != spec.formula.response:

@@ -21,7 +21,6 @@ and says 31.30 instead of 31.25 for sleepstudy's random slopes (sigma counted).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,9 +28,6 @@ from lmmcore.estimate.precision import RowInverse, covariance_slopes, residual_t
 from lmmcore.estimate.solution import Solution
 from lmmcore.likelihood.profile import LOG_2PI
 from lmmcore.optimise.certificate import free_parameters
-
-if TYPE_CHECKING:
-    from lmmcore.result import Fit
 
 # Curvature, relative to a parameter's own, below which the data do not determine a covariance parameter.
 FLAT = 1e-10
@@ -64,14 +60,13 @@ class ConditionalAic:
         return self.sentence
 
 
-def caic(fit: Fit) -> ConditionalAic:
+def caic(solution: Solution) -> ConditionalAic:
     """Conditional AIC of a fit, for a choice among random effects where subjects are of interest themselves.
 
     Fits to the same rows by the same method are comparable. Under a residual structure "conditional" means
     given the random effects alone. Of a variance that depends on the fitted values, Power(of="fitted"), the
     dependence is left out of df.
     """
-    solution = fit.solution
     model = solution.model
     inverse = row_inverse(solution)
     left = np.array(model.rows.y)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lmmcore.covariance.random import Block
 from lmmcore.errors import FitError
+from lmmcore.estimate.solution import Fitted, Solution
 from lmmcore.inference.models.chibar import ChiBar, chi_square, cone_weights, half_space
 from lmmcore.inference.models.cone import cone_information
 from lmmcore.inference.models.nesting import Step, step
 from lmmcore.runtime import arguments
-
-if TYPE_CHECKING:
-    from lmmcore.result import Fit
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Comparison:
         return "\n".join(lines)
 
 
-def compare(*fits: Fit | Mapping[str, Fit]) -> Comparison:
+def compare(*fits: Fitted | Mapping[str, Fitted]) -> Comparison:
     """Compare fits of the same rows by the same method; a mapping gives them names (else their formulas).
 
     Fits that have not converged are not ranked. Raises FitError if the fits use different rows or methods, or
@@ -82,39 +80,39 @@ def compare(*fits: Fit | Mapping[str, Fit]) -> Comparison:
         _test(name, other, named[name], named[other], found)
         for position, name in enumerate(by_size)
         for other in by_size[position + 1 :]
-        if (found := step(named[name].solution.model, named[other].solution.model)) is not None
+        if (found := step(named[name].model, named[other].model)) is not None
     ]
     return Comparison(ladder, tests, unranked)
 
 
-def _named(fits: tuple[Fit | Mapping[str, Fit], ...]) -> dict[str, Fit]:
-    named: dict[str, Fit] = {}
+def _named(fits: tuple[Fitted | Mapping[str, Fitted], ...]) -> dict[str, Solution]:
+    named: dict[str, Solution] = {}
     for entry in fits:
-        pairs = entry.items() if isinstance(entry, Mapping) else [(_label(entry), entry)]
-        for name, fit in pairs:
+        pairs = entry.items() if isinstance(entry, Mapping) else [(None, entry)]
+        for given, fit in pairs:
             arguments.fitted(fit, "A model to compare")
+            name = _label(fit.solution) if given is None else given
             if name in named:
                 raise FitError(f"Two of the models are called {name!r}; pass a mapping with distinct names.")
-            named[name] = fit
+            named[name] = fit.solution
     if not named:
         raise FitError("There is no model to compare; pass at least one fit.")
     return named
 
 
-def _label(fit: Fit) -> str:
-    arguments.fitted(fit, "A model to compare")
-    residual = fit.solution.model.spec.residual
-    return fit.formula if residual is None else f"{fit.formula} + {residual.type}({residual.time})"
+def _label(solution: Solution) -> str:
+    residual = solution.model.spec.residual
+    return solution.formula if residual is None else f"{solution.formula} + {residual.type}({residual.time})"
 
 
-def check_comparable(fits: list[Fit]) -> None:
+def check_comparable(fits: Sequence[Solution]) -> None:
     first = fits[0]
     for fit in fits[1:]:
         if fit.method != first.method:
             raise FitError(
                 "Some of the models were fitted by REML and some by ML; fit all by the same method."
             )
-        mine, others = fit.solution.model, first.solution.model
+        mine, others = fit.model, first.model
         same = fit.nobs == first.nobs and np.array_equal(
             mine.rows.unsorted(mine.rows.y), others.rows.unsorted(others.rows.y)
         )
@@ -130,7 +128,7 @@ def check_comparable(fits: list[Fit]) -> None:
             )
 
 
-def _test(name: str, other: str, null: Fit, alternative: Fit, found: Step) -> dict[str, Any]:
+def _test(name: str, other: str, null: Solution, alternative: Solution, found: Step) -> dict[str, Any]:
     df = alternative.npar - null.npar
     # Both optima are exact to 1e-9 or so; a smaller difference is rounding.
     statistic = max(0.0, 2 * (alternative.loglik - null.loglik))
@@ -147,7 +145,7 @@ def _test(name: str, other: str, null: Fit, alternative: Fit, found: Step) -> di
     }
 
 
-def null_distribution(null: Fit, alternative: Fit, found: Step) -> ChiBar:
+def null_distribution(null: Solution, alternative: Solution, found: Step) -> ChiBar:
     """Distribution of the likelihood ratio under the null, by the cone the alternative adds.
 
     Exact asymptotics while at most one direction is bounded (one new variance, alone or with its
@@ -170,6 +168,6 @@ def null_distribution(null: Fit, alternative: Fit, found: Step) -> ChiBar:
         return chi_square(free)
     if sizes == [1]:
         return half_space(free)
-    weights = cone_weights(cone_information(null.solution, alternative.solution.model, found), sizes)
+    weights = cone_weights(cone_information(null, alternative.model, found), sizes)
     degrees = [free + index for index, weight in enumerate(weights) if weight > 0]
     return ChiBar(tuple(degrees), tuple(float(weight) for weight in weights if weight > 0), simulated=True)

@@ -6,24 +6,22 @@ that REML fits may be compared, which their likelihoods do not allow.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lmmcore.data.table import to_frame
 from lmmcore.errors import FitError
+from lmmcore.estimate.solution import Fitted
 from lmmcore.inference.fixed.wald import DfMethod, joint_test, orthonormal_rows
 from lmmcore.model.specification import Model
 from lmmcore.runtime import arguments
-
-if TYPE_CHECKING:
-    from lmmcore.result import Fit
 
 # Part of a column of the smaller X that may lie outside the span of the larger one.
 OUTSIDE = 1e-7
 
 
-def compare_fixed(small: Fit, large: Fit, df: DfMethod = "kenward-roger") -> Any:
+def compare_fixed(small: Fitted, large: Fitted, df: DfMethod = "kenward-roger") -> Any:
     """Frame of one row: hypothesis, statistic (F), num_df, den_df, p_value.
 
     small, large : fits of the same rows; the fixed part of small is a special case of large's. The

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
+from lmmcore.estimate.fit import estimated
+from lmmcore.estimate.solution import Solution
 from lmmcore.formula.design import Design
 from lmmcore.formula.terms import COVARIANCES, RandomTerm, Term
 from lmmcore.model.specification import Model
-
-if TYPE_CHECKING:
-    from lmmcore.result import Fit
 
 
 @dataclass(frozen=True)
@@ -67,13 +65,11 @@ def reductions(model: Model) -> list[Reduction]:
     return found
 
 
-def refitted(model: Model, random: Sequence[RandomTerm]) -> Fit:
+def refitted(model: Model, random: Sequence[RandomTerm]) -> Solution:
     """The fit of the same rows by the same method with these random terms instead.
 
     Raises FitError where no estimate exists.
     """
-    from lmmcore.fitting import fit_table  # lmmcore.fit imports lmmcore.result, whose methods come here
-
     kept = list(random)
     if model.spec.residual is not None:
         # A residual structure keeps the grouping factors it was fitted with, even without effects.
@@ -82,7 +78,7 @@ def refitted(model: Model, random: Sequence[RandomTerm]) -> Fit:
             missing.pop(term.group, None)
         kept += [RandomTerm((), group, "diagonal", "") for group in missing]
     formula = replace(model.spec.formula, random=tuple(kept))
-    return fit_table(replace(model.spec, formula=formula), model.table)
+    return estimated(replace(model.spec, formula=formula), model.table)
 
 
 def _droppable(term: RandomTerm, design: Design) -> list[Term]:

@@ -22,12 +22,11 @@ quantiles agree.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lmmcore.errors import FitError
-from lmmcore.estimate.solution import Solution
+from lmmcore.estimate.solution import Fitted, Solution
 from lmmcore.formula.parse import parse
 from lmmcore.inference.models.chibar import chi_square, half_space
 from lmmcore.inference.models.nesting import step
@@ -38,9 +37,6 @@ from lmmcore.runtime import arguments
 from lmmcore.system.moments.patterns import Patterns
 from lmmcore.system.moments.subjects import Subjects
 from lmmcore.system.nested import NestedMoments
-
-if TYPE_CHECKING:
-    from lmmcore.result import Fit
 
 # Deviances agree between two optima to about this: replicates within it of the statistic are ties.
 SAME_DEVIANCE = 1e-8
@@ -69,7 +65,7 @@ class Rlrt:
         return self.sentence
 
 
-def rlrt(fit: Fit, term: str, n: int = 10_000, seed: int = SEED) -> Rlrt:
+def rlrt(fit: Fitted, term: str, n: int = 10_000, seed: int = SEED) -> Rlrt:
     """Restricted likelihood ratio test of a REML fit (likelihood ratio test of an ML fit) of one variance.
 
     term : the random effect whose variance is 0 under the null hypothesis, e.g. "(1 | id)", "time | id", or
@@ -82,20 +78,22 @@ def rlrt(fit: Fit, term: str, n: int = 10_000, seed: int = SEED) -> Rlrt:
     arguments.name(term, "term")
     if n < 1:
         raise FitError(f"n is {n}, but must be the number of replicates, 1 or more, e.g. 10000.")
-    model = fit.solution.model
+    solution = fit.solution
+    model = solution.model
     reduction = _chosen(model, term)
     null = refitted(model, reduction.random)
-    if fit.npar - null.npar != 1:
+    fewer = solution.npar - null.npar
+    if fewer != 1:
         raise FitError(
-            f"Without {reduction.label} the model has {fit.npar - null.npar} covariance parameters fewer, "
+            f"Without {reduction.label} the model has {fewer} covariance parameters fewer, "
             "but the exact test is for one variance without covariances. Compare the two models by "
             "compare(), whose p is corrected for the boundary, or by a parametric bootstrap, bootstrap_lrt()."
         )
-    found = step(null.solution.model, model)
+    found = step(null.model, model)
     assert found is not None and len(found.grown) == 1  # one parameter more is one block more
     block = found.grown[0][0]
     method = _method(model, block)
-    A, C = _lengths(model, block, null.solution)
+    A, C = _lengths(model, block, null)
     mu, xi = spectra(A, C)
     if not len(mu.values):
         raise FitError(
@@ -105,7 +103,7 @@ def rlrt(fit: Fit, term: str, n: int = 10_000, seed: int = SEED) -> Rlrt:
     reml = model.spec.reml
     rng = np.random.default_rng(seed)
     replicates = null_statistics(mu, mu if reml else xi, df if reml else model.n, df, n, rng)
-    statistic = 2 * (fit.loglik - null.loglik)
+    statistic = 2 * (solution.loglik - null.loglik)
     statistic = statistic if statistic > SAME_DEVIANCE else 0.0
     p_value = (1 + int((replicates >= statistic - SAME_DEVIANCE).sum())) / (1 + n)
     mixture = half_space(0).p_value(statistic)

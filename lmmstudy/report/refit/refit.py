@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from lmmstudy.fitting.question import NONE
+from lmmcore import Fit
+from lmmstudy.fitting.answer import NONE
+from lmmstudy.fitting.engine import fit_table
 from lmmstudy.report.attempt import Attempts
 from lmmstudy.report.refit.curves import averages, marginal, reference, varying
 from lmmstudy.report.refit.diagnostics import Diagnostics, diagnose
@@ -63,9 +65,7 @@ def refit(
 
     frame : the rows of the file `parquet`, which hold no missing value, so that none is left out by the fit.
     """
-    from lmmstudy.fitting.candidate import fit_table
-
-    fit = fit_table(parquet, model, "REML", design.get("categories"))
+    fit = Fit(fit_table(parquet, model, "REML", design.get("categories")))
     table, used = fit.augment(), rows(frame, design)
     columns = ("fitted", "fitted_population", "residual_pearson", "residual_normalized")
     fitted, population, pearson, normalized = (numbers(table, name) for name in columns)

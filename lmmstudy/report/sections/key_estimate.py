@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from lmmstudy.fitting.question import key
+from lmmstudy.fitting.answer import key
 from lmmstudy.report.blocks import Block, Figure, Heading, Table
 from lmmstudy.report.charts import effects, svg
 from lmmstudy.report.charts.scales import cut

@@ -43,7 +43,7 @@ class Cells(HTMLParser):
 def test_published_estimates_of_sleepstudy():
     """Bates and others, Journal of Statistical Software 67(1), 2015, section 5; df as lmerTest has them."""
     fit = lmm.fit("Reaction ~ Days + (Days | Subject)", ROOT / "data/raw/sleepstudy.csv")
-    rows = Cells(html(fit)).rows
+    rows = Cells(html(fit.solution)).rows
     days = next(row for row in rows if row[0] == "Days")
     assert days[:5] == ["Days", "10.47", "1.546", "17.00", "6.771"] and days[5] == "< 0.0001"
     spread = {(row[0], row[1]): row[2] for row in rows if row[0] in ("Subject", "Residual")}
@@ -57,7 +57,7 @@ def test_names_are_escaped_and_styles_are_inline(name):
     random = np.random.default_rng(0)
     data = pl.DataFrame({name: np.repeat(["p", "q", "r", "s"], 6), "x": np.tile(np.arange(6.0), 4)})
     data = data.with_columns(y=random.normal(size=24), arm=pl.Series(["<b>", "c"] * 12))
-    text = html(lmm.fit(f"y ~ x + arm + (1 | `{name}`)", data))
+    text = html(lmm.fit(f"y ~ x + arm + (1 | `{name}`)", data).solution)
     parsed = Cells(text)
     assert name not in text and {tag for tag, _ in parsed.tags}.isdisjoint({"script", "img", "style", "b"})
     assert all(set(attributes) <= {"style", "scope"} for _, attributes in parsed.tags)
@@ -66,7 +66,7 @@ def test_names_are_escaped_and_styles_are_inline(name):
 
 def test_zero_variances_and_models_without_random_effects():
     data = pl.DataFrame({"id": list("aabbcc"), "t": [0.0, 1] * 3, "y": [1.0, 2.5, 1.2, 2.2, 1.1, 2.4]})
-    singular = Cells(html(lmm.fit("y ~ t + (1 | id)", data)))
+    singular = Cells(html(lmm.fit("y ~ t + (1 | id)", data).solution))
     assert ["id", "Intercept", "0.000", "0.000", ""] in singular.rows
-    plain = Cells(html(lmm.fit("y ~ t", data)))
+    plain = Cells(html(lmm.fit("y ~ t", data).solution))
     assert [row[0] for row in plain.rows] == ["Term", "Intercept", "t", "Group", "Residual"]

@@ -13,9 +13,10 @@ from numpy.testing import assert_allclose
 
 import lmmcore as lmm
 from lmmstudy.config.problems_question import check_question
+from lmmstudy.fitting.answer import key
 from lmmstudy.fitting.curves import curves
 from lmmstudy.fitting.margin import margin
-from lmmstudy.fitting.question import answer, key
+from lmmstudy.fitting.question import answer
 
 ROOT = Path(__file__).resolve().parents[3]
 REPORT = {"df": "satterthwaite", "conf_level": 0.95}

@@ -7,7 +7,7 @@ from test_report_page import PAYLOADS, Page, close
 from test_report_sample import study, without_model
 
 from lmmstudy.base.files import name_of_page
-from lmmstudy.fitting.question import NONE
+from lmmstudy.fitting.answer import NONE
 from lmmstudy.report.index import entry, render, write_index
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lmmstudy.fitting.question import NONE
+from lmmstudy.fitting.answer import NONE
 from lmmstudy.report.refit.refit import Fitted, profiles
 from lmmstudy.report.refit.rows import Rows
 from lmmstudy.report.refit.series import Curve, Effect
