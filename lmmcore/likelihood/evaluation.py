@@ -81,8 +81,9 @@ class Evaluation:
 
     @cached_property
     def derivatives(self) -> Derivatives:
-        """All of them."""
-        return self.make_derivatives()
+        """All of them; not finite where numbers overflow, far out or at a nearly singular R."""
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return self.make_derivatives()
 
     @property
     def gradient(self) -> np.ndarray:

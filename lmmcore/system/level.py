@@ -45,9 +45,7 @@ class Level:
 def level_at(factor: np.ndarray, cells: Subjects | Patterns) -> Level:
     """The level's matrices; a singular Psi is nothing special, it is never inverted."""
     H, M, E, det = resolvent(cells.A, factor)
-    with np.errstate(invalid="ignore", divide="ignore"):  # far out rounding can leave no determinant
-        log_det = float((cells.counts * np.log(det)).sum())
-    return Level(factor, H, M, E, log_det)
+    return Level(factor, H, M, E, float((cells.counts * np.log(det)).sum()))
 
 
 def contracted(level: Level, B: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -136,7 +136,7 @@ class Dense:
                     psi[i, j] = psi[j, i] = rows[group, block.names[j], block.names[i]]
             found.append(block.entries(psi * np.outer(block.scale, block.scale)))
         sigma = np.longdouble(fit.sigma)
-        return np.concatenate([*found, self.law.natural(fit.residual_parameters), [sigma**2]])
+        return np.concatenate([*found, self.law.natural(fit.solution.natural), [sigma**2]])
 
     def X(self, terms: Sequence[str]) -> np.ndarray:
         """(n, p)."""

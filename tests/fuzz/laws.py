@@ -6,7 +6,6 @@ Times are divided by a unit (the step of a grid, the median gap), so that natura
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,14 +65,12 @@ class Law:
         """Number of parameters."""
         return self.correlations + (len(self.levels) - 1 if self.levels else bool(self.variance))
 
-    def natural(self, reported: Mapping[str, float]) -> Array:
-        """Natural parameters of those that a fit reports, in its order and units of time."""
-        values = np.array(list(reported.values()), dtype=np.longdouble)
+    def natural(self, reported: Array) -> Array:
+        """Natural parameters of those that a fit reports, in units of time; of CAR1 the range."""
+        values = np.array(reported, dtype=np.longdouble)
         if self.kind == "AR1":
             values[0] = np.sign(values[0]) * np.abs(values[0]) ** self.unit
-        if self.kind == "CAR1":  # the range
-            values[0] = -1 / np.log(values[0]) / self.unit
-        if self.kind in ("Exponential", "Gaussian"):
+        if self.kind in ("CAR1", "Exponential", "Gaussian"):
             values[0] = values[0] / self.unit
         return values
 

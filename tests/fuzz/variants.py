@@ -76,11 +76,13 @@ def _compare(
     try:
         moved = refit()
     except lmm.LmmError as refusal:
-        if fit.certificate.converged:
+        if fit.certificate.converged and not result.unbounded:
             result.faults[kind] = f"refused: {refusal}"
         return
     except Exception as error:  # noqa: BLE001 - whatever escapes is the fault looked for
         result.faults[kind] = f"error: {error!r}"
+        return
+    if result.unbounded:  # where the search ends is a matter of rounding
         return
     if fit.certificate.converged != moved.certificate.converged:
         result.faults[kind] = f"{fit.certificate.sentence} / {moved.certificate.sentence}"

@@ -69,3 +69,14 @@ def test_an_ordinary_zero_is_one():
     fit = lmm.fit("y ~ 1 + (1 | batch)", pl.DataFrame({"batch": batch, "y": y}))
     assert fit.certificate.converged and "is 0" in fit.certificate.sentence
     assert fit.tidy()["df"].to_list() == pytest.approx([29])
+
+
+@pytest.mark.parametrize("name", TAKEN_UP)
+def test_an_interval_without_information_is_refused(name):
+    """Intervals of responses count every variance as estimated, of which there is no information at all."""
+    formula, given = TAKEN_UP[name]
+    data = frame()
+    for method in ("ML", "REML"):
+        fit = lmm.fit(formula, data, method=method, **given)
+        with pytest.raises(lmm.FitError, match="do not determine|not converge|exact function"):
+            fit.predict(data.head(3), level="subject", interval="observation")
