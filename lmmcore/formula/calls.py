@@ -40,8 +40,14 @@ OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Div: np.divide,
     ast.Pow: np.power,
 }
-FUNCTIONS = (*ELEMENTWISE, *BASES, *SCALARS, "C")
-_INSTEAD = {"factor": "C", "as.factor": "C", "ns": "cr"}  # where spelling does not tell
+FUNCTIONS = tuple(dict.fromkeys([*ELEMENTWISE, "poly", "bs", "cr", *SCALARS, "C", *BASES]))
+_INSTEAD = {"factor": "C", "as.factor": "C"}  # where spelling does not tell
+# What other programs write into the formula and stands beside it here.
+_BESIDE = {
+    "offset": "leave it out of the formula and name the column by the argument offset='x'",
+    "relevel": "the reference is the first level listed in the argument categories={'arm': ['b', 'a', 'c']}",
+    "weights": "leave it out of the formula and name the column by the argument weights='w'",
+}
 PLACEHOLDER = re.compile(r"_([0-9]+)_")
 
 
@@ -58,6 +64,8 @@ def check_function(name: str, place: str) -> None:
     """FormulaError unless name is on the closed list."""
     if name in FUNCTIONS:
         return
+    if name in _BESIDE:
+        raise FormulaError(f"{name}() {place} is no term of a formula: {_BESIDE[name]}.")
     near = _INSTEAD.get(name) or next(iter(get_close_matches(name, FUNCTIONS, 1)), None)
     hint = f"; did you mean {near!r}?" if near else "."
     raise FormulaError(
@@ -94,6 +102,8 @@ def read_call(text: str) -> Expression:
             following[:2] == ("operator", "=") or token.value in ("pi", "True", "False")
         ):
             pieces.append(token.value)
+        elif token.value in ("TRUE", "FALSE") and pieces[-1:] == ["="]:  # as R writes a setting
+            pieces.append(token.value.capitalize())
         elif token.kind in ("name", "quoted"):
             pieces.append(f"_{len(columns)}_")
             columns.append(token.value)

@@ -68,6 +68,10 @@ class _Parser:
         token = self.tokens[min(self.place + 1, len(self.tokens) - 1)]
         return token.kind == "operator" and token.value == operator
 
+    def number_next(self) -> bool:
+        """Whether the token after the present one is a number."""
+        return self.tokens[min(self.place + 1, len(self.tokens) - 1)].kind == "number"
+
     def accept(self, *operators: str) -> Token | None:
         if not self.at(*operators):
             return None
@@ -116,6 +120,8 @@ class _Parser:
         total = Sum()
         sign = self.accept("+", "-")
         while True:
+            if sign is not None and sign.value == "+" and self.at("-") and self.number_next():
+                sign = self.accept("-")  # "+ -1", as R reads it
             if self.at("+", "-"):
                 raise self.error(f"A term is missing before {self.token.value!r}")
             at = self.place

@@ -1,4 +1,4 @@
-"""Functions that learn from the data: scale, center, poly, bs, cr.
+"""Functions that learn from the data: scale, center, poly, bs, cr, ns.
 
 Each learns a state of plain numbers from the training rows and applies it to any rows, so that predictions
 use the basis of the fit. bs and cr are formulaic's; the others are a few lines and agree with it.
@@ -142,6 +142,32 @@ def _apply_cr(x: np.ndarray, state: State, text: str) -> Bases:
     return {str(label): np.asarray(column, dtype=float) for label, column in made.items()}
 
 
+def _learn_ns(x: np.ndarray, settings: Mapping[str, Any], text: str) -> State:
+    """Knots by R's convention: df - 1 quantiles of x inside, its range as the boundary."""
+    df = _count(settings.get("df", 1), "df", 1, text)
+    distinct = len(np.unique(x))
+    if distinct < df + 1:
+        raise DataError(f"{text} needs {df + 1} distinct values, but the column has {distinct}; lower df.")
+    inner = np.quantile(x, np.linspace(0, 1, df + 1)[1:-1])
+    return {"knots": [float(x.min()), *inner.tolist(), float(x.max())]}
+
+
+def _apply_ns(x: np.ndarray, state: State, text: str) -> Bases:
+    """R's splines::ns: cubic B-splines without the first, rotated so that the second derivative is 0 at both
+    boundaries; straight lines beyond them."""
+    from scipy.interpolate import BSpline
+
+    low, *inner, high = state["knots"]
+    size = len(inner) + 4
+    splines = BSpline(np.array([low] * 4 + inner + [high] * 4), np.eye(size), 3)
+    inside = np.clip(x, low, high)
+    basis = splines(inside) + (x - inside)[:, None] * splines(inside, 1)
+    bend = splines(np.array([low, high]), 2)[:, 1:]
+    rotation = np.linalg.qr(bend.T, mode="complete")[0][:, 2:]
+    made = basis[:, 1:] @ rotation
+    return {str(k + 1): made[:, k] for k in range(made.shape[1])}
+
+
 def _count(value: Any, setting: str, least: int, text: str) -> int:
     if isinstance(value, bool) or value != int(value) or not least <= value <= 100:
         raise FormulaError(f"{setting} in {text} must be a whole number from {least} to 100.")
@@ -153,4 +179,5 @@ BASES = {
     "poly": Basis(("degree", "raw"), _learn_poly, _apply_poly),
     "bs": Basis(("df", "degree", "lower_bound", "upper_bound"), _learn_bs, _apply_bs),
     "cr": Basis(("df",), _learn_cr, _apply_cr),
+    "ns": Basis(("df",), _learn_ns, _apply_ns),
 }
