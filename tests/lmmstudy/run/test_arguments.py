@@ -32,7 +32,8 @@ ANOTHER_CONFIGURATION = """
 SOMETHING_ELSE = """
 --unlock | --lint | --summary | -D | --dag | --rulegraph | --list-rules | --delete-all-output
 --archive x.tgz | --report | --cleanup-metadata x | --version | --help | -h | --export-cwl x
---generate-unit-tests | --containerize | --list-changes code | --conda-create-envs-only | --print-compilation | --edit-notebook x
+--generate-unit-tests | --containerize | --list-changes code | --conda-create-envs-only | --print-compilation
+--edit-notebook x
 --d3dag | --nonsense | --cores many | --profile nowhere | '-\ud800' | --dry
 """
 
