@@ -8,8 +8,8 @@ import numpy as np
 
 from lmmcore.covariance.residual import further
 from lmmcore.estimate.solution import Solution
-from lmmcore.inference.fixed.boundary_df import df_conflict
-from lmmcore.inference.fixed.wald import linear_estimates
+from lmmcore.inference.fixed.boundary_df import df_conflict, few_df
+from lmmcore.inference.fixed.wald import Estimates, linear_estimates
 from lmmcore.output.digits import parameter_text
 from lmmcore.output.frames import group_sizes
 
@@ -48,7 +48,10 @@ def text(solution: Solution) -> str:
     if not solution.certificate.converged:
         told = "Fixed effects (without tests, which a fit that has not converged cannot give):"
         return "\n".join([*lines, told, *_estimates(solution)])
-    lines += ["Fixed effects (Satterthwaite):", *_fixed(solution)]
+    found = linear_estimates(solution, np.eye(len(solution.beta)), "satterthwaite")
+    lines += ["Fixed effects (Satterthwaite):", *_fixed(solution, found)]
+    if (few := few_df(solution.model.terms, found.df)) is not None:
+        lines += ["", few]
     conflict = df_conflict(solution)
     if conflict is not None and conflict.sentence is not None:
         lines += ["", conflict.sentence]
@@ -84,8 +87,7 @@ def _estimates(solution: Solution) -> list[str]:
     return _aligned(rows, left=1)
 
 
-def _fixed(solution: Solution) -> list[str]:
-    found = linear_estimates(solution, np.eye(len(solution.beta)), "satterthwaite")
+def _fixed(solution: Solution, found: Estimates) -> list[str]:
     statistic, p_value = found.statistics()
     rows = [["term", "estimate", "std. error", "df", "t", "p"]]
     columns = (solution.model.terms, found.estimate, found.se, found.df, statistic, p_value)

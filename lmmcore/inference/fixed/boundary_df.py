@@ -8,6 +8,7 @@ variance is zero or only estimated so; the second is the careful answer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,8 @@ from lmmcore.inference.fixed.wald import linear_estimates
 
 # Degrees of freedom that differ by less than this factor are no conflict.
 AGREE = 1.05
+# With fewer degrees of freedom a standard error is hardly known.
+FEWEST = 1.0
 
 
 @dataclass(frozen=True)
@@ -48,14 +51,27 @@ def df_conflict(solution: Solution) -> DfConflict | None:
     worst = int(np.argmax(apart))
     sentence = None
     if apart[worst] > AGREE:
+        careful = "which is the careful choice unless the truth is known to lie there"
+        if full[worst] < FEWEST:
+            careful = "too few for a test or an interval: the data hardly say how exact the estimate is"
         sentence = (
             f"{_capital('; '.join(solution.boundary))}: held there, {solution.model.terms[worst]} has "
             f"{active[worst]:.3g} degrees of freedom (Satterthwaite); counted as estimated, "
-            f"{full[worst]:.3g} (Kenward-Roger), which is the careful choice unless the truth is known to "
-            "lie there."
+            f"{full[worst]:.3g} (Kenward-Roger), {careful}."
         )
     return DfConflict(solution.model.terms, active, full, sentence)
 
 
 def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
+
+
+def few_df(terms: Sequence[str], df: np.ndarray) -> str | None:
+    """A sentence about the terms whose df : (p,) are below FEWEST; None without any."""
+    few = [term for term, value in zip(terms, df, strict=True) if value < FEWEST]
+    if not few:
+        return None
+    return (
+        f"Fewer than {FEWEST:g} degree of freedom for {', '.join(few)}: the data hardly say how exact the "
+        "estimate is, so that its test and interval mean little."
+    )

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 import lmmcore as lmm
-from lmmcore.inference.fixed.boundary_df import df_conflict
+from lmmcore.inference.fixed.boundary_df import df_conflict, few_df
 
 # Dyestuff2 (Box & Tiao 1973), six batches of five; lme4 ships it.
 YIELD = """7.298 3.846 2.434 9.566 7.990 5.220 6.556 0.608 11.788 -0.892 0.110 10.386 13.434 5.510 8.166
@@ -37,3 +37,10 @@ def test_no_boundary_no_conflict():
 
 def test_the_summary_says_it():
     assert "29 degrees of freedom" in str(lmm.fit("y ~ 1 + (1 | batch)", dyestuff2()))
+
+
+def test_fewer_than_one_degree_of_freedom_is_said():
+    """By name; what is exactly 1, or not known, is no case of it."""
+    assert few_df(("Intercept", "t"), np.array([0.4, 7.0])) is not None
+    assert "Intercept" in few_df(("Intercept", "t"), np.array([0.4, 7.0]))
+    assert few_df(("Intercept", "t"), np.array([1.0, np.nan])) is None
