@@ -10,8 +10,9 @@ from lmmcore.diagnostics.qq import FEW
 from lmmcore.prediction.uncertainty import LEAST
 from lmmstudy.clean.lookalikes import sentences
 from lmmstudy.report.blocks import Alert
+from lmmstudy.report.refit.rows import visits
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.words.numbers import count, fixed, fmt, percent
+from lmmstudy.report.words.numbers import count, fixed, fmt, p_sentence, percent
 from lmmstudy.report.words.phrases import listing
 from lmmstudy.report.words.residual import boundary_words, rho_text
 from lmmstudy.report.words.residual_numbers import kind
@@ -26,6 +27,8 @@ OUTSIDE = 0.10
 MOVED = 1.0
 """Change of a coefficient in question without one unit, in standard errors."""
 CLOSE = 2.0
+BENT = 0.001
+"""p of powers of time left out of the model, below which the residuals show a curve."""
 EXTREME_CORRELATION = 0.999
 LONG = 10
 """A residual correlation that reaches this many times the span of time is the same at all distances seen."""
@@ -151,11 +154,17 @@ def _data(study: Study) -> list[Alert]:
     if subjects and complete < subjects / 2:
         found.append(
             Alert(
-                f"{complete:,} of {subjects:,} subjects have all {len(clean['visits']['times'])} visits",
+                f"{complete:,} of {subjects:,} subjects have all {visits_planned(study)} visits",
                 "data",
             )
         )
     return found
+
+
+def visits_planned(study: Study) -> int:
+    """Number of visits, 0 where the times make none."""
+    known = visits(study.rows) if study.rows is not None and study.rows.time.size else None
+    return 0 if known is None else int(known.max()) + 1
 
 
 def complete_subjects(study: Study) -> tuple[int, int]:
@@ -166,11 +175,13 @@ def complete_subjects(study: Study) -> tuple[int, int]:
     times, rows = study.clean["visits"]["times"], study.rows
     if not times or rows is None:
         return 0, 0
-    made = set(zip(rows.subject, rows.time.tolist(), strict=True))
-    visits = Counter(subject for subject, _ in made)
-    if len(made) < 0.5 * len(visits) * len(times):
+    known, planned = visits(rows), visits_planned(study)
+    if known is None:
         return 0, 0
-    return sum(n == len(times) for n in visits.values()), len(visits)
+    made = Counter(subject for subject, _ in set(zip(rows.subject, known.tolist(), strict=True)))
+    if sum(made.values()) < 0.5 * len(made) * planned:
+        return 0, 0
+    return sum(n == planned for n in made.values()), len(made)
 
 
 def _candidates(study: Study) -> list[Alert]:
@@ -197,6 +208,10 @@ def _residuals(study: Study) -> list[Alert]:
     if q is not None and q.n >= FEW and q.outside / q.rank.size >= OUTSIDE:
         share = f"{q.outside:,} of {q.rank.size:,} residuals lie outside the band of a normal sample"
         found.append(Alert(f"{share} ({OUTSIDE:.0%} or more)", "diagnostics"))
+    bend = study.fitted.bend
+    if bend is not None and bend < BENT:
+        curve = f"The mean bends over {study.time} more than the model lets it"
+        found.append(Alert(f"{curve} (its square and cube: {p_sentence(bend)})", "diagnostics"))
     change = np.abs(np.nan_to_num(deletion.change)) if deletion is not None else np.zeros((0, 0))
     if deletion is not None and change.max(initial=0.0) > MOVED:
         unit, term = np.unravel_index(np.argmax(change), change.shape)

@@ -14,7 +14,7 @@ from lmmstudy.report.blocks import Block, Cell, Figure, Heading, Section, Table,
 from lmmstudy.report.charts import effects, svg
 from lmmstudy.report.refit.series import Interval
 from lmmstudy.report.template import html
-from lmmstudy.report.words.numbers import MISSING, count, decimals_for, fixed, fmt, p_value
+from lmmstudy.report.words.numbers import MISSING, count, decimals_for, fixed, fmt, limits, p_value
 from lmmstudy.report.words.phrases import listing
 from lmmstudy.report.words.sentences import VERDICT, level_text
 
@@ -70,7 +70,8 @@ def _model(name: str, model: str, one: Json, records: Mapping[str, Json], conf_l
         values = (MISSING,) * 4
         if row is not None:
             decimals = decimals_for(row["std_error"])
-            estimate, low, high = (fixed(row[k], decimals) for k in ("estimate", "conf_low", "conf_high"))
+            estimate = fixed(row["estimate"], decimals)
+            low, high = limits(row["conf_low"], row["conf_high"], decimals)
             df = fmt(row["df"]) if row["df"] is not None else "∞"
             values = (estimate, f"{low} to {high}", df, p_value(row["p_value"]))
             if row["conf_low"] is not None:

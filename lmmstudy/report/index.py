@@ -17,7 +17,7 @@ from lmmstudy.report.absent import no_model
 from lmmstudy.report.charts import effects, svg
 from lmmstudy.report.refit.series import Interval
 from lmmstudy.report.template import html
-from lmmstudy.report.words.numbers import MISSING, decimals_for, fixed, fmt, p_value
+from lmmstudy.report.words.numbers import MISSING, decimals_for, fixed, fmt, limits, p_value
 from lmmstudy.report.words.phrases import sentence
 from lmmstudy.report.words.sentences import TONE, VERDICT, model_words
 
@@ -103,7 +103,8 @@ def entry(dataset: str, clean: Json, selection: Json, record: Json | None, numbe
         statistic = fixed(row["statistic"], 3)
         return replace(base, term=row["name"], estimate=statistic, interval=test, p=p_value(row["p_value"]))
     decimals = decimals_for(row["std_error"])
-    values = [fixed(row[name], decimals) for name in ("estimate", "conf_low", "conf_high")]
+    ends = limits(row["conf_low"], row["conf_high"], decimals)
+    values = [fixed(row["estimate"], decimals), *ends]
     interval = Interval(row["name"], row["estimate"], row["conf_low"], row["conf_high"])
     label = svg.Label(
         f"forest-{number}",

@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from lmmcore.errors import DataError
 from lmmstudy.base.files import DAMAGED, read_bytes, write_atomically
@@ -66,7 +66,8 @@ def unlock(config: Path) -> None:
 
 
 def run(call: Sequence[str], log: Path, lock: int, heartbeat: Path) -> int:
-    """Run `call`; its output goes to the terminal and to `log`. Gives its exit status.
+    """Run `call`; its output goes to `log`, and what a reader needs of it to the terminal. Gives its exit
+    status.
 
     The child inherits the descriptor `lock`, so that the lock outlives this process if it is killed.
     `heartbeat` is touched again and again: a file time long ago means that the run hangs or is gone.
@@ -82,16 +83,55 @@ def run(call: Sequence[str], log: Path, lock: int, heartbeat: Path) -> int:
             beat.start()
             try:
                 assert child.stdout is not None
+                shown = Terminal(sys.stderr)
                 for line in child.stdout:
                     file.write(line)
                     file.flush()
-                    sys.stderr.write(line.decode(errors="replace"))
+                    shown.line(line.decode(errors="replace"))
+                shown.end()
             except BaseException:
                 child.terminate()
                 raise
             finally:
                 done.set()
         return child.returncode
+
+
+_DONE = re.compile(r"(\d+) of (\d+) steps \((\d+)%\) done")
+_WORKINGS = re.compile(
+    r"\s*$|\s{4}\S|\s{2}[A-Z][\w() ]*: |SNAKEMAKE$|=+$|"
+    r"\[.*\]$|(local)?(rule|checkpoint) \w+:|Job \d+:|Reason:|Finished jobid|Select jobs|"
+    r"Execute \d+|Building DAG|Using (shell|profile|workflow)|Provided (cores|resources)|Rules claiming|"
+    r"Job stats|job +count|-+ +-+|\w+ +\d+$|Assuming unrestricted|host:|Complete log|Elapsed time|"
+    r"Touching output|Nothing to be done|Removing output|Conda environments|Config file|Shutting down"
+)
+"""Lines in which Snakemake tells of its workings: they are in the log."""
+
+
+class Terminal:
+    """One line of progress, and between its states what is said to a reader. On a terminal the line is
+    written over itself; elsewhere its last state alone is written."""
+
+    def __init__(self, out: TextIO) -> None:
+        self.out, self.progress = out, ""
+
+    def line(self, text: str) -> None:
+        """A line of Snakemake's output."""
+        found = _DONE.match(text)
+        if found:
+            self.progress = f"{found[1]} of {found[2]} jobs done ({found[3]} %)"
+            if self.out.isatty():
+                self.out.write(f"\r{self.progress}\x1b[K")
+                self.out.flush()
+        elif not _WORKINGS.match(text):
+            if self.progress and self.out.isatty():
+                self.out.write("\r\x1b[K")
+            self.out.write(text)
+
+    def end(self) -> None:
+        """The last state of the progress, for good."""
+        if self.progress:
+            self.out.write(f"{chr(13) if self.out.isatty() else ''}{self.progress}\n")
 
 
 def jobs(log: Path) -> dict[str, int]:

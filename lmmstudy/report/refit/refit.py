@@ -18,13 +18,14 @@ from lmmstudy.report.refit.curves import averages, marginal, reference, varying
 from lmmstudy.report.refit.diagnostics import Diagnostics, diagnose
 from lmmstudy.report.refit.inference import Inference, infer
 from lmmstudy.report.refit.predictions import Band, bands, own_lines
-from lmmstudy.report.refit.rows import Rows, numbers, rows, values
+from lmmstudy.report.refit.rows import Rows, numbers, rows, values, visits
 from lmmstudy.report.refit.series import Curve, Effect, Profile
 
 MEANS = "The predicted means"
 EFFECTS = "The predicted random effects"
 BANDS = "The bands for a new subject"
 LINES = "The lines of the subjects"
+BEND = "The test for a curve over time"
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Fitted:
     curves are averaged over and where numbers stand in them. held : where other covariates stand in the bands
     (column, value). averaged : covariates that change within subjects; the curves are then means of the rows'
     predictions, and there are no bands. profiles : of all subjects; lines : of some, with intervals. lost :
-    {what: reason} of what could not be worked out.
+    {what: reason} of what could not be worked out; bend : p of a square of time added to the model.
     """
 
     rows: Rows
@@ -56,6 +57,7 @@ class Fitted:
     profiles: tuple[Profile, ...]
     lines: tuple[Profile, ...]
     lost: dict[str, str] = field(default_factory=dict)
+    bend: float | None = None
 
 
 def refit(
@@ -70,6 +72,7 @@ def refit(
     columns = ("fitted", "fitted_population", "residual_pearson", "residual_normalized")
     fitted, population, pearson, normalized = (numbers(table, name) for name in columns)
     attempt, note = Attempts(), ""
+    bend = attempt(BEND, lambda: curvature(fit, parquet, model, design), None)
     averaged = varying(frame, design)
     if averaged:
         curves = averages(used, population)
@@ -91,7 +94,7 @@ def refit(
     if design.get("time"):
         lines = attempt(LINES, lambda: own_lines(fit, frame, design, every, conf_level), ())
     fits = fitted, population, pearson, normalized
-    return Fitted(used, *fits, effects, curves, note, held, averaged, *told, every, lines, attempt.lost)
+    return Fitted(used, *fits, effects, curves, note, held, averaged, *told, every, lines, attempt.lost, bend)
 
 
 def _effects(table: Any) -> tuple[Effect, ...]:
@@ -101,15 +104,33 @@ def _effects(table: Any) -> tuple[Effect, ...]:
     )
 
 
+def curvature(fit: Any, parquet: str, model: Mapping[str, Any], design: Mapping[str, Any]) -> float | None:
+    """p of the square and the cube of time added to the fixed effects, those that are new to them; None where
+    the model follows any course over time, or has none."""
+    from lmmstudy.fitting.candidate import fit_table
+
+    time = str(design.get("time") or "")
+    if time not in fit.solution.model.fixed.variables:
+        return None
+    powers = " + ".join(f"I(`{time}` ** {k})" for k in (2, 3))
+    more = {**model, "formula": f"{model['formula']} + {powers}"}
+    larger = fit_table(parquet, more, "REML", design.get("categories"))
+    new = [term for term in larger.terms if term not in fit.terms]
+    if not new:
+        return None
+    return float(larger.contrast([{term: 1.0} for term in new]).to_dicts()[0]["p_value"])
+
+
 def profiles(used: Rows, *fits: np.ndarray) -> tuple[Profile, ...]:
-    """The rows of each subject in order of time; the pen is lifted where a planned visit is missing.
+    """The rows of each subject in order of time; the pen is lifted where a visit (rows.visits) is missing.
 
     fits : (n,) each, the fitted values and the population's; none without a fit.
     """
     number: dict[str, int] = {}
     codes = np.array([number.setdefault(name, len(number)) for name in used.subject], dtype=np.intp)
     order = np.lexsort((used.time, codes))
-    visit = np.searchsorted(np.unique(used.time), used.time)[order]
+    known = visits(used)
+    visit = np.zeros(len(order), dtype=int) if known is None else known[order]
     starts = np.searchsorted(codes[order], np.arange(len(number) + 1))
     within = np.ones(len(visit), dtype=bool)
     within[starts[:-1]] = False

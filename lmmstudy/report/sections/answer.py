@@ -124,5 +124,5 @@ def _pairs(study: Study, found: Json, level: str) -> Table:
 
 
 NUMBERS = ("estimate", "std_error", "df", "conf_low", "conf_high")
-FOLDED = 24
+FOLDED = 8
 """Longer tables are folded."""

@@ -11,13 +11,13 @@ from lmmstudy.report.attempt import parts
 from lmmstudy.report.blocks import Block, Figure, Heading, Section, Table, Text
 from lmmstudy.report.charts import residuals, svg
 from lmmstudy.report.refit.diagnostics import EQUAL, INFLUENCE, QUANTILES
-from lmmstudy.report.refit.refit import Fitted
+from lmmstudy.report.refit.refit import BEND, Fitted
 from lmmstudy.report.refit.smooth import Smooth, loess
 from lmmstudy.report.sections.correlation import covariance
 from lmmstudy.report.sections.figures import MOST, quantile_table
 from lmmstudy.report.sections.influence import influence
 from lmmstudy.report.study import Json, Study
-from lmmstudy.report.words.numbers import count, fixed, fmt, p_value, percent, plain
+from lmmstudy.report.words.numbers import count, fixed, fmt, p_sentence, p_value, percent, plain
 from lmmstudy.report.words.phrases import sentence
 
 CONDITIONAL = (
@@ -43,7 +43,11 @@ def section(study: Study, model: Json) -> Section:
     fit, found = study.fitted, study.fitted.diagnostics
     blocks = (
         Heading("Residuals against fitted values"),
-        *parts(fit.lost, ("The plot of the residuals", lambda: _scatter(fit, bool(study.time)))),
+        *parts(
+            fit.lost,
+            ("The plot of the residuals", lambda: _scatter(fit, bool(study.time))),
+            (BEND, lambda: _bend(study, fit)),
+        ),
         Heading("Normal quantiles of the residuals"),
         *parts(
             fit.lost,
@@ -54,6 +58,15 @@ def section(study: Study, model: Json) -> Section:
         *parts(fit.lost, (INFLUENCE, lambda: influence(found.deletion) if found.deletion else [])),
     )
     return Section("diagnostics", "Diagnostics", blocks)
+
+
+def _bend(study: Study, fit: Fitted) -> list[Block]:
+    """Whether powers of time would add to the mean."""
+    if fit.bend is None:
+        return []
+    added = f"The square and the cube of {study.time}, added to the fixed effects: {p_sentence(fit.bend)}."
+    meaning = f"A small p means that the mean bends over {study.time} more than the model lets it."
+    return [Text(f"{added} {meaning}")]
 
 
 def _scatter(fit: Fitted, timed: bool) -> list[Block]:

@@ -6,7 +6,7 @@ from typing import Any
 from lmmstudy.report.blocks import Block, Cell, Section, Table, Text
 from lmmstudy.report.study import Json, Study
 from lmmstudy.report.words.hypotheses import hypothesis
-from lmmstudy.report.words.numbers import decimals_for, fixed, fmt, p_value
+from lmmstudy.report.words.numbers import decimals_for, fixed, fmt, limits, p_value
 from lmmstudy.report.words.phrases import listing
 from lmmstudy.report.words.sentences import DF_METHODS, level_text
 
@@ -86,5 +86,5 @@ def _curves(model: Json, method: str) -> list[Block]:
 def estimate_cells(row: Mapping[str, Any]) -> tuple[str, str, str]:
     """Estimate, standard error and interval, all rounded to the decimals of the standard error."""
     decimals = decimals_for(row["std_error"])
-    interval = f"{fixed(row['conf_low'], decimals)} to {fixed(row['conf_high'], decimals)}"
-    return fixed(row["estimate"], decimals), fixed(row["std_error"], decimals), interval
+    low, high = limits(row["conf_low"], row["conf_high"], decimals)
+    return fixed(row["estimate"], decimals), fixed(row["std_error"], decimals), f"{low} to {high}"

@@ -7,7 +7,7 @@ import numpy as np
 from lmmstudy.report.blocks import Block, Figure, Table, Text
 from lmmstudy.report.charts import profiles, svg
 from lmmstudy.report.refit.refit import Fitted
-from lmmstudy.report.refit.rows import ALL, Rows
+from lmmstudy.report.refit.rows import ALL, Rows, visits
 from lmmstudy.report.refit.series import Curve, Means
 from lmmstudy.report.study import Study
 from lmmstudy.report.words.numbers import MISSING, count, fmt, plain
@@ -21,14 +21,17 @@ INTERVALS = 20
 
 
 def raw_means(rows: Rows) -> tuple[Means, ...]:
-    """Mean response of each group at each time, or in INTERVALS equal intervals of time where times are
-    many."""
-    result = []
+    """Mean response of each group at each visit (rows.visits), at the mean time of its rows; in INTERVALS
+    equal intervals of time where times are many and make no visits."""
+    result, visit = [], visits(rows)
     distinct = np.unique(rows.time)
     group = np.array(rows.group)
     for name in rows.groups:
         time, response = rows.time[group == name], rows.response[group == name]
-        if distinct.size <= TIMES:
+        if visit is not None:
+            _, place, n = np.unique(visit[group == name], return_inverse=True, return_counts=True)
+            at = np.bincount(place, weights=time) / n
+        elif distinct.size <= TIMES:
             at, place = np.unique(time, return_inverse=True)
         else:
             edges = np.linspace(distinct[0], distinct[-1], INTERVALS + 1)
@@ -46,8 +49,11 @@ def means_figure(study: Study, rows: Rows) -> Figure:
     curves = fit.curves if fit else ()
     title = f"{study.response} over {study.time}: raw and predicted means"
     label = svg.Label("fig-means", title, _desc(study, means, curves))
-    binned = np.unique(rows.time).size > TIMES
-    caption = [f"Marks are raw means{f' in {INTERVALS} equal intervals of {study.time}' if binned else ''}."]
+    distinct, visit = np.unique(rows.time).size, visits(rows)
+    of = f" in {INTERVALS} equal intervals of {study.time}" if visit is None and distinct > TIMES else ""
+    if visit is not None and int(visit.max()) + 1 < distinct:
+        of = f" of {int(visit.max()) + 1} visits: times nearer than a quarter of the usual distance are one"
+    caption = [f"Marks are raw means{of}."]
     if fit and curves:
         caption.append(curve_words(study, fit))
     svg_ = profiles.predicted_means(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lmmstudy.report.alerts import complete_subjects
+from lmmstudy.report.alerts import complete_subjects, visits_planned
 from lmmstudy.report.blocks import Block, Figure, Heading, Table, Text
 from lmmstudy.report.charts import counts, svg
 from lmmstudy.report.refit.rows import ALL, Rows
@@ -21,9 +21,9 @@ def blocks(study: Study, rows: Rows) -> list[Block]:
     complete, subjects = complete_subjects(study)
     if subjects:
         who = "All" if complete == subjects else f"{complete:,} of"
-        times = count(len(study.clean["visits"]["times"]), "time")
+        times = count(visits_planned(study), "visit")
         result.append(Text(f"{who} {count(subjects, 'subject')} were seen at each of the {times}."))
-    if complete < subjects:
+    if complete < subjects and visits_planned(study) == len(study.clean["visits"]["times"]):
         result += [_attrition(study, rows), _patterns(study)]
     return [*result, _responses(study)]
 

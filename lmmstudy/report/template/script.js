@@ -157,7 +157,7 @@
   for (const id of links.keys()) seen.observe(document.getElementById(id));
   let opened = [];
   addEventListener("beforeprint", () => {
-    opened = all("details:not([open])");
+    opened = all("details:not([open], .numbers)");
     for (const fold of opened) fold.open = true;
   });
   addEventListener("afterprint", () => { for (const fold of opened) fold.open = false; });

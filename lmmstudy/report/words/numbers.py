@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 MINUS = "\u2212"
 MISSING = "\u2013"
+LEVELS = (0.1, 0.05, 0.025, 0.01, 0.005, 0.001)
+"""Levels of tests beside which a p value is not rounded."""
 _SUPERSCRIPT = str.maketrans("-0123456789", "\u207b⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -75,13 +77,28 @@ def column(values: Sequence[float | None], digits: int = 4) -> tuple[str, ...]:
     return tuple(fixed(v, min(decimals, 6)) for v in values)
 
 
+def limits(low: float | None, high: float | None, decimals: int) -> tuple[str, str]:
+    """The ends of an interval with so many decimals, and more where an end that is not 0 would be printed as
+    0: whether an interval holds 0 is seen as it is."""
+    ends = [v for v in (low, high) if v is not None and math.isfinite(v) and v != 0]
+    while decimals < 8 and any(float(f"{v:.{decimals}f}") == 0 for v in ends):
+        decimals += 1
+    return fixed(low, decimals), fixed(high, decimals)
+
+
 def p_value(p: float | None) -> str:
-    """A p value for a table: 0.0103, < 0.0001 or > 0.9999."""
+    """A p value for a table: 0.0103, < 0.0001 or > 0.9999; with more decimals where it would be printed as
+    one of LEVELS that it is not: 0.04998."""
     if p is None or not math.isfinite(p):
         return MISSING
     if p < 0.0001:
         return "< 0.0001"
-    return "> 0.9999" if p > 0.9999 else f"{p:.4f}"
+    if p > 0.9999:
+        return "> 0.9999"
+    decimals = 4
+    while decimals < 9 and any(float(f"{p:.{decimals}f}") == level != p for level in LEVELS):
+        decimals += 1
+    return f"{p:.{decimals}f}"
 
 
 def p_sentence(p: float | None) -> str:

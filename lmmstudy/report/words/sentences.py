@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lmmstudy.report.words.numbers import count, decimals_for, fixed, fmt, p_sentence, percent
+from lmmstudy.report.words.numbers import count, decimals_for, fixed, fmt, limits, p_sentence, percent
 from lmmstudy.report.words.phrases import listing
 from lmmstudy.report.words.residual import residual_words
 from lmmstudy.report.words.residual_numbers import subject_name
@@ -71,7 +71,7 @@ def selected_how(criterion: str, alpha: float | None) -> str:
 def estimate_words(statement: str, row: Mapping[str, Any], conf_level: float) -> str:
     """One fixed effect as a sentence with its interval and test; the statement ends before the number."""
     decimals = decimals_for(row["std_error"])
-    low, high = fixed(row["conf_low"], decimals), fixed(row["conf_high"], decimals)
+    low, high = limits(row["conf_low"], row["conf_high"], decimals)
     interval = f"{level_text(conf_level)} CI {low} to {high}; {p_sentence(row['p_value'])}"
     return f"{statement} {fixed(row['estimate'], decimals)} ({interval})."
 

@@ -48,9 +48,11 @@ def test_few_levels_and_no_convergence():
 def test_incomplete_subjects_count_only_on_a_common_schedule():
     whole = study()
     assert complete_subjects(whole) == (8, 12)
-    visits = whole.clean["visits"] | {"times": [0.1 * k for k in range(50)]}
-    scattered = replace(whole, clean=whole.clean | {"visits": visits})
+    times = np.arange(whole.rows.time.size) * 0.1
+    scattered = replace(whole, rows=replace(whole.rows, time=times))
     assert complete_subjects(scattered) == (0, 0)
+    near = whole.rows.time + 0.1 * np.sin(np.arange(whole.rows.time.size))  # 2 apart, up to 0.1 early or late
+    assert complete_subjects(replace(whole, rows=replace(whole.rows, time=near))) == (8, 12)
 
 
 def test_close_candidates():

@@ -27,6 +27,7 @@ PIECES = {
     (results, "_effects"): results.EFFECTS,
     (results, "bands"): results.BANDS,
     (results, "own_lines"): results.LINES,
+    (results, "curvature"): results.BEND,
     (inference, "_bounds"): inference.BOUNDS,
     (inference, "_profiles"): inference.PROFILES,
     (inference, "_reductions"): inference.REDUCTIONS,

@@ -64,3 +64,19 @@ def test_what_is_printed_reads_back_within_half_a_unit_of_its_last_digit(value):
 def test_counts_agree_with_their_noun():
     assert n.count(1, "row") == "1 row" and n.count(1800, "row") == "1,800 rows"
     assert n.count(2, "analysis", "analyses") == "2 analyses"
+
+
+@pytest.mark.parametrize("low, high", [(0.0004, 1), (-0.0004, 1), (-3, -0.00012), (-2, 0.003), (0, 1)])
+def test_an_interval_shows_whether_it_holds_0(low, high):
+    """By the signs of its ends as they are printed."""
+    for decimals in range(4):
+        printed = [float(v.replace("−", "-")) for v in n.limits(low, high, decimals)]
+        assert (printed[0] > 0) == (low > 0) and (printed[1] < 0) == (high < 0)
+        assert (printed[0] == 0) == (low == 0)
+
+
+@pytest.mark.parametrize("p", [0.05, 0.049996, 0.050004, 0.0100001, 0.00999999, 0.0009999, 0.0010004])
+def test_a_p_value_stays_on_its_side_of_a_level(p):
+    printed = float(n.p_value(p))
+    for level in (0.1, 0.05, 0.025, 0.01, 0.001):
+        assert (printed < level) == (p < level) and (printed > level) == (p > level)
