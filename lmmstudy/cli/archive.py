@@ -26,8 +26,8 @@ def main(given: Namespace) -> int:
     from lmmstudy.run.archive import archive, is_archive  # start-up time
     from lmmstudy.run.lock import Held, hold  # start-up time
 
-    check_target(given.file, "The archive", is_archive, given.force)
     study({}, where=given.config)  # a folder that is no study is left as it is
+    check_target(given.file, "The archive", is_archive, given.force)
     try:
         with hold(Path("runs/lock"), f"lmm archive {given.file}"):
             print(f"{archive(given.config, given.file)} files are in {given.file}.")
