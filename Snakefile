@@ -8,14 +8,19 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-pathvars:
-    benchmarks="logs/benchmarks",
-
-
 report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+
+
+pathvars:
+    results=AT.results.as_posix(),
+    reports=AT.reports.as_posix(),
+    logs=AT.logs.as_posix(),
+    benchmarks=(AT.logs / "benchmarks").as_posix(),
+
+
 include: "workflow/rules/clean.smk"
 include: "workflow/rules/fit.smk"
 include: "workflow/rules/select.smk"
@@ -39,9 +44,9 @@ rule all:
 
 
 onsuccess:
-    announce(DATASETS)
+    announce(DATASETS, AT)
 
 
 onerror:
-    print("Some jobs failed. Each has its own file under logs/.", file=sys.stderr)
-    unfinished_index(DATASETS, bool(SHARED))
+    print(f"Some jobs failed. Each has its own file under {AT.logs}.", file=sys.stderr)
+    unfinished_index(DATASETS, bool(SHARED), AT)

@@ -6,8 +6,8 @@ reports and the ledger. To run it again, unpack it, go to the folder `study` and
 
 import sys
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
+from lmmstudy.base.folders import folders_of
 from lmmstudy.cli.options import add_config, add_force
 from lmmstudy.run.codes import Exit
 
@@ -29,7 +29,7 @@ def main(given: Namespace) -> int:
     study({}, where=given.config)  # a folder that is no study is left as it is
     check_target(given.file, "The archive", is_archive, given.force)
     try:
-        with hold(Path("runs/lock"), f"lmm archive {given.file}"):
+        with hold(folders_of(given.config).runs / "lock", f"lmm archive {given.file}"):
             print(f"{archive(given.config, given.file)} files are in {given.file}.")
     except Held as other:
         print(f"Another run holds the lock: {other}. Nothing was done.", file=sys.stderr)

@@ -3,6 +3,7 @@
 import sys
 from argparse import ArgumentParser, Namespace
 
+from lmmstudy.base.folders import folders_of
 from lmmstudy.cli.options import add_config
 
 
@@ -18,7 +19,7 @@ def main(given: Namespace) -> int:
     from lmmstudy.run.why import reasons  # start-up time
 
     try:
-        found = reasons(study({}, where=given.config), given.dataset)
+        found = reasons(study({}, where=given.config), given.dataset, folders_of(given.config).results)
     except KeyError as error:
         print(f"lmm why: {error.args[0]}", file=sys.stderr)
         return 1

@@ -18,8 +18,9 @@ INTRODUCTION = """\
 
 `config/config.yaml` describes the embedded studies. To add a dataset, copy a stanza, change it, and
 run `snakemake --cores 8`: only its own jobs run. For a study of your own, write another file of the
-same form and run `lmm run --config mystudy.yaml`; the embedded studies are left out then. (Plain Snakemake
-takes `snakemake --cores 8 --configfile mystudy.yaml`, but evaluates templates in a file that asks for
+same form and run `lmm run --config mystudy.yaml`; the embedded studies are left out then, and
+everything that is made of it stands in `studies/mystudy/`. (Plain Snakemake takes
+`snakemake --cores 8 --configfile mystudy.yaml`, but evaluates templates in a file that asks for
 it with `__use_yte__`; `lmm run` and `config/config.yaml` are read as plain data.)
 
 Every mistake is reported before anything runs: where, what stands there, what is allowed. `lmm check`

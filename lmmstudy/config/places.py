@@ -9,7 +9,7 @@ from typing import Any
 
 from lmmstudy.config.file import composed
 
-GENERATED = ("results", "reports", "logs", "runs", ".snakemake")
+GENERATED = ("results", "reports", "logs", "runs", "studies", ".snakemake")
 """Folders of a study that hold what runs make and remove."""
 
 

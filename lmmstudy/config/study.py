@@ -15,15 +15,15 @@ from typing import Any
 
 import yaml
 
+from lmmstudy.base.folders import CONFIG, Folders, folders_of
 from lmmstudy.base.project import PROJECT
 from lmmstudy.config.file import ConfigError, composed, listing, read_config
 from lmmstudy.config.formulas import ROLES, columns_used, fill_formula, residual_structure, variance_structure
 from lmmstudy.config.places import on_disk, problems_of_paths
 from lmmstudy.config.problems import problems_of
 
-__all__ = ["CONFIG", "ConfigError", "load", "plan", "read_schema", "study"]
+__all__ = ["CONFIG", "ConfigError", "load", "place", "plan", "read_schema", "study"]
 
-CONFIG = "config/config.yaml"
 SCHEMA = PROJECT / "workflow" / "schemas" / "config.schema.yaml"
 CLEANING = (
     *("path", "header_row", "separator", "decimal", "encoding"),
@@ -39,13 +39,21 @@ def study(given: Mapping[str, Any], files: Sequence[str | Path] = (), where: str
     files replace `where`, so a study of one's own does not run the embedded ones too; single keys change
     `where`, section by section. `study_config` among them names another file. Raises `ConfigError`.
     """
-    own = dict(given)
+    own = {key: value for key, value in given.items() if key != "study_folder"}
     where = str(own.pop("study_config", where))
     base = {} if files else read_config(where)
     for key, value in (own if files else _typed(own)).items():
         old = base.get(key)
         base[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, Mapping) else value
     return load(base, where=", ".join(str(file) for file in files) or where)
+
+
+def place(given: Mapping[str, Any], files: Sequence[str | Path] = ()) -> Folders:
+    """The folders of the study that Snakemake was `given`, as in `study`. `study_folder` among the keys names
+    the one that holds them all."""
+    if "study_folder" in given:
+        return Folders(Path(str(given["study_folder"])))
+    return folders_of(*files) if files else folders_of(str(given.get("study_config", CONFIG)))
 
 
 def _typed(value: Any) -> Any:

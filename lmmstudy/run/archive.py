@@ -14,15 +14,16 @@ from typing import Any
 from lmmcore.errors import DataError
 from lmmstudy.base.files import write_atomically
 from lmmstudy.base.fingerprint import BUILT
+from lmmstudy.base.folders import CONFIG, folders_of
 from lmmstudy.base.project import FILES, INSTALLED, PACKAGES, PROJECT
-from lmmstudy.config.study import CONFIG, study
+from lmmstudy.config.study import study
 
 TOP = "study"
 """The folder that the archive unpacks to."""
 PROGRAM = ("lmmcore", "lmmstudy", *FILES)
 """Files and folders of the project."""
-OWN = ("config", "results", "reports", "runs/ledger.jsonl", "runs/state.json")
-"""Files and folders of the study, its raw files apart. Pages under runs/ are made anew by the next run."""
+MADE = ("results", "reports", "runs/ledger.jsonl", "runs/state.json")
+"""What was made of the study. Pages under runs/ are made anew by the next run."""
 EPOCH = 315532800
 """The file time in the archive: the beginning of 1980, the earliest that every format has."""
 
@@ -73,8 +74,10 @@ def _program() -> dict[str, Path]:
 
 def _own(config: Mapping[str, Any], name: str, here: Path) -> dict[str, Path]:
     """Files of the study by their name in the archive, raw files that are there included."""
-    found = {str(path.relative_to(here)): path for part in OWN for path in _files(here / part)}
-    found[CONFIG] = here / name  # where `make reports` looks for it
+    found = {str(path.relative_to(here)): path for path in _files(here / "config")}
+    found[CONFIG] = here / name  # where `make reports` looks for it; what was made goes with it
+    root = here / folders_of(name).root
+    found |= {str(path.relative_to(root)): path for part in MADE for path in _files(root / part)}
     named = {"the configuration": name}
     named |= {f"datasets.{dataset}.path": stanza["path"] for dataset, stanza in config["datasets"].items()}
     for where, text in named.items():

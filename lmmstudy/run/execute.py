@@ -13,6 +13,7 @@ from typing import Any
 from lmmcore.errors import LmmError
 from lmmcore.runtime.versions import versions
 from lmmstudy.base.files import Damaged
+from lmmstudy.base.folders import Folders, folders_of
 from lmmstudy.base.text import quoted
 from lmmstudy.config.comparable import shared
 from lmmstudy.config.study import ConfigError
@@ -24,10 +25,7 @@ from lmmstudy.run.drift import Change, compare
 from lmmstudy.run.lock import Held, abandoned, hold, locked_by_snakemake
 from lmmstudy.run.snapshot import snapshot
 
-RUNS = Path("runs")
-STATE = RUNS / "state.json"
-CONFIG = RUNS / "config.yaml"
-"""The configuration of the last run."""
+STATE = "state.json"
 SHOWN = 5
 """Moves and datasets that the terminal shows; runs/last.html has them all."""
 
@@ -38,30 +36,30 @@ def execute(config: str, arguments: Sequence[str]) -> Exit:
     arguments : passed on to Snakemake. Every run leaves at least one line in runs/ledger.jsonl.
     """
     try:
-        return _locked(config, arguments)
+        return _locked(config, folders_of(config), arguments)
     except (Damaged, OSError) as error:
         _say(_sentence(error))
         return Exit.CRASH
 
 
-def _locked(config: str, arguments: Sequence[str]) -> Exit:
+def _locked(config: str, at: Folders, arguments: Sequence[str]) -> Exit:
     """The run, unless another one holds the lock."""
     begun = ledger.now()
     name = ledger.new_run(begun)
     owner = f"run {name}, process {os.getpid()} on {socket.gethostname()}, since {begun}"
     try:
-        with hold(RUNS / "lock", owner) as lock:
-            return _recorded(name, begun, config, arguments, lock)
+        with hold(at.runs / "lock", owner) as lock:
+            return _recorded(name, begun, config, at, arguments, lock)
     except Held as other:
         _say(f"Another run holds the lock: {other}. Nothing was done.")
         event = {"event": "refused", "run": name, "time": begun, "exit": int(Exit.LOCKED)}
-        ledger.append(RUNS / "ledger.jsonl", event | {"holder": str(other)})
+        ledger.append(at.runs / "ledger.jsonl", event | {"holder": str(other)})
         return Exit.LOCKED
 
 
-def _recorded(name: str, begun: str, config: str, arguments: Sequence[str], lock: int) -> Exit:
+def _recorded(name: str, begun: str, config: str, at: Folders, arguments: Sequence[str], lock: int) -> Exit:
     """The run between its `started` and its `finished` line."""
-    path, clock = RUNS / "ledger.jsonl", time.monotonic()
+    path, clock = at.runs / "ledger.jsonl", time.monotonic()
     odd = ledger.Odd()
     events = ledger.read(path, odd)
     if odd.count:
@@ -76,7 +74,7 @@ def _recorded(name: str, begun: str, config: str, arguments: Sequence[str], lock
     end: dict[str, Any] = {}
     try:
         told = {event["dataset"] for event in events if event["event"] == "dataset"}
-        code = _run(name, config, arguments, lock, told, end)
+        code = _run(name, config, at, arguments, lock, told, end)
     except ConfigError as problems:
         _say(str(problems))
         code, end["message"] = Exit.CONFIG, str(problems)
@@ -102,27 +100,34 @@ def _recorded(name: str, begun: str, config: str, arguments: Sequence[str], lock
 
 
 def _run(
-    name: str, config: str, arguments: Sequence[str], lock: int, told: set[str], end: dict[str, Any]
+    name: str,
+    config: str,
+    at: Folders,
+    arguments: Sequence[str],
+    lock: int,
+    told: set[str],
+    end: dict[str, Any],
 ) -> Exit:
     """Snakemake, then the comparison; `end` gains what the `finished` line tells of it.
 
     told : datasets that the ledger tells of.
     """
     check_arguments(arguments, workflow.snakefile())
-    checked = workflow.checked_copy(config, CONFIG)
+    copy = at.runs / "config.yaml"  # the configuration of the last run
+    checked = workflow.checked_copy(config, copy)
     if locked_by_snakemake(Path.cwd()):
         if not abandoned(Path.cwd()):
             end["message"] = "Snakemake is at work in this folder, or was stopped on another machine"
             _say(f"{end['message']}: if none is, say snakemake --unlock. Nothing was done.")
             return Exit.LOCKED
-        workflow.unlock(CONFIG)
-    before = _last_good()
-    _mend(name, checked)
-    log = RUNS / "logs" / f"{name}.log"
-    status = workflow.run(workflow.command(CONFIG, arguments), log, lock, RUNS / "lock")
+        workflow.unlock(copy, at)
+    before = _last_good(at)
+    _mend(name, checked, at)
+    log = at.runs / "logs" / f"{name}.log"
+    status = workflow.run(workflow.command(copy, at, arguments), log, lock, at.runs / "lock")
     end |= {"snakemake": status, "jobs": workflow.jobs(log)}
-    changes = _compare(name, checked, before, told)
-    stale = _stale(checked)
+    changes = _compare(name, checked, at, before, told)
+    stale = _stale(checked, at)
     if stale:
         end["stale"] = sorted(stale)
         _say(f"The raw files of these datasets have not changed for longer than max_age: {', '.join(stale)}.")
@@ -137,29 +142,31 @@ def _run(
     end["datasets"] = {"total": len(checked["datasets"]), "changed": [c.dataset for c in telling]}
     end["datasets"]["failed"] = [c.dataset for c in changes if c.code == Exit.FAILED]
     for change in telling:
-        ledger.append(RUNS / "ledger.jsonl", {"event": "dataset", "run": name} | change.event())
-    page.write(RUNS / "last.html", name, ledger.now(), code, changes, len(checked["datasets"]))
-    events, side_by_side = ledger.read(RUNS / "ledger.jsonl"), bool(shared(checked["datasets"]))
-    overview.write(RUNS, sorted(checked["datasets"]), Path("results"), events, side_by_side, stale)
-    _tell(telling)
+        ledger.append(at.runs / "ledger.jsonl", {"event": "dataset", "run": name} | change.event())
+    page.write(at.runs / "last.html", name, ledger.now(), code, changes, len(checked["datasets"]))
+    events, side_by_side = ledger.read(at.runs / "ledger.jsonl"), bool(shared(checked["datasets"]))
+    overview.write(at.runs, sorted(checked["datasets"]), at.results, events, side_by_side, stale)
+    _tell(telling, at)
     return code
 
 
-def _last_good() -> state.State:
+def _last_good(at: Folders) -> state.State:
     """The last good run of each dataset. Raises DataError: with a wrong one drift would go unnoticed."""
-    last, present = state.read(STATE), ledger.now()
+    last, present = state.read(at.runs / STATE), ledger.now()
     ahead = {name: entry for name, entry in last.items() if entry.get("data_since", "") > present}
     for entry in ahead.values():
         entry["data_since"] = present
     if ahead:
         _say(
-            f"{STATE} dates raw files after the clock of this machine ({quoted(list(ahead), SHOWN)}): "
-            "their age counts from now."
+            f"{at.runs / STATE} dates raw files after the clock of this machine "
+            f"({quoted(list(ahead), SHOWN)}): their age counts from now."
         )
     return last
 
 
-def _compare(name: str, config: dict[str, Any], old: state.State, told: set[str]) -> list[Change]:
+def _compare(
+    name: str, config: dict[str, Any], at: Folders, old: state.State, told: set[str]
+) -> list[Change]:
     """Changes since `old`, the last good run of each dataset; the good runs are brought up to date.
 
     told : datasets that the ledger tells of.
@@ -168,7 +175,7 @@ def _compare(name: str, config: dict[str, Any], old: state.State, told: set[str]
     changes = []
     for dataset, stanza in sorted(config["datasets"].items()):
         before = old.get(dataset, {})
-        now = snapshot(dataset, stanza["candidates"], Path("results"))
+        now = snapshot(dataset, stanza["candidates"], at.results)
         change = compare(dataset, before.get("good"), now, config["runs"]["tolerance"])
         if change.code in (Exit.FAILED, Exit.UNEXPLAINED):
             new[dataset] = before | {"failing": change.code == Exit.FAILED}
@@ -177,7 +184,8 @@ def _compare(name: str, config: dict[str, Any], old: state.State, told: set[str]
             since = before["data_since"] if same else ledger.now()
             new[dataset] = {"good": now, "run": name, "failing": False, "data_since": since}
             if change.kind == "new" and dataset in told:
-                message = f"{dataset} has results, and no earlier ones stand in {STATE} to compare them with"
+                known = at.runs / STATE
+                message = f"{dataset} has results, and no earlier ones stand in {known} to compare them with"
                 change = replace(change, message=message)
             if before.get("failing") and change.kind == "same":
                 message = f"{dataset} has results again; nothing moved"
@@ -185,13 +193,13 @@ def _compare(name: str, config: dict[str, Any], old: state.State, told: set[str]
         changes.append(change)
     for dataset in sorted(set(old) - set(new)):
         changes.append(Change(dataset, Exit.SAME, "removed", f"{dataset} is no longer in the configuration"))
-    state.write(new, STATE)
+    state.write(new, at.runs / STATE)
     return changes
 
 
-def _stale(config: dict[str, Any]) -> dict[str, str]:
+def _stale(config: dict[str, Any], at: Folders) -> dict[str, str]:
     """A sentence for each dataset whose raw file has been the same for more than its `max_age` in days."""
-    last = state.read(STATE)
+    last = state.read(at.runs / STATE)
     limits = {name: stanza["max_age"] for name, stanza in config["datasets"].items() if "max_age" in stanza}
     since = {name: last.get(name, {}).get("data_since") for name in limits}
     ages = {name: ledger.age(moment) for name, moment in since.items() if moment}
@@ -202,34 +210,34 @@ def _stale(config: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _mend(name: str, config: dict[str, Any]) -> None:
+def _mend(name: str, config: dict[str, Any], at: Folders) -> None:
     """Remove results and reports that are damaged, and tell it."""
-    damaged = remove_damaged(config, Path.cwd())
+    damaged = remove_damaged(config, at.root)
     if not damaged:
         return
     for path, reason in list(damaged.items())[:SHOWN]:
         _say(f"{path} is made again: {reason}.")
     if len(damaged) > SHOWN:
-        _say(f"... and {len(damaged) - SHOWN} more files: see {RUNS / 'ledger.jsonl'}")
-    ledger.append(RUNS / "ledger.jsonl", {"event": "damaged", "run": name, "files": damaged})
+        _say(f"... and {len(damaged) - SHOWN} more files: see {at.runs / 'ledger.jsonl'}")
+    ledger.append(at.runs / "ledger.jsonl", {"event": "damaged", "run": name, "files": damaged})
 
 
 def _sentence(error: Damaged | OSError) -> str:
     """What the machine prevented."""
     if isinstance(error, Damaged):
-        return f"A file under {RUNS} cannot be used: {error}."
+        return f"A file of the run cannot be used: {error}."
     reason = error.strerror or str(error)
     return f"The run cannot use {error.filename or 'its folder'} ({reason}): correct this and run again."
 
 
-def _tell(changes: Sequence[Change]) -> None:
+def _tell(changes: Sequence[Change], at: Folders) -> None:
     """The gravest changes on the terminal."""
     for change in changes[:SHOWN]:
         _say(change.message)
         for sentence in [*change.conclusions, *(move.sentence for move in change.moves)][:SHOWN]:
             _say(f"  {sentence}")
     if len(changes) > SHOWN:
-        _say(f"... and {len(changes) - SHOWN} more datasets: see {RUNS / 'last.html'}")
+        _say(f"... and {len(changes) - SHOWN} more datasets: see {at.runs / 'last.html'}")
 
 
 def _say(text: str) -> None:

@@ -25,7 +25,7 @@ def snapshot(dataset: str, candidates: list[str], results: Path) -> Snapshot:
         (results.parent / "reports" / f"{dataset}.html").stat()
         return _snapshot(candidates, results / dataset)
     except DAMAGED:
-        return {"status": "unfinished", "message": unfinished(dataset), "causes": {}}
+        return {"status": "unfinished", "message": unfinished(dataset, results.parent), "causes": {}}
 
 
 def _snapshot(candidates: list[str], folder: Path) -> Snapshot:
@@ -48,9 +48,9 @@ def _snapshot(candidates: list[str], folder: Path) -> Snapshot:
     }
 
 
-def unfinished(dataset: str) -> str:
+def unfinished(dataset: str, root: Path = Path()) -> str:
     """The sentence about a dataset whose jobs did not all end."""
-    return f"{dataset} was not finished: see the files under logs/{dataset}"
+    return f"{dataset} was not finished: see the files under {root / 'logs' / dataset}"
 
 
 def _estimates(

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from lmmstudy.base.folders import folders_of
 from lmmstudy.run.workflow import checked_copy, command
 
 ELSEWHERE = {"TZ": "Pacific/Kiritimati", "LC_ALL": "C", "PYTHONHASHSEED": "1"}
@@ -13,12 +14,12 @@ ELSEWHERE = {"TZ": "Pacific/Kiritimati", "LC_ALL": "C", "PYTHONHASHSEED": "1"}
 
 
 def verify(config: str) -> tuple[int, list[str]]:
-    """Run the study of `config` again on one core and compare with results/ and reports/ of this folder.
+    """Run the study of `config` again on one core and compare with its results and reports in this folder.
 
     Gives the number of files compared and a sentence for each that is not the same. Raises ConfigError, and
     RuntimeError with Snakemake's last lines when the study cannot be run again.
     """
-    here = Path.cwd()
+    here, at = Path.cwd(), folders_of(config)
     with tempfile.TemporaryDirectory(prefix="lmm-verify-") as root:
         checked = checked_copy(config, Path(root, "config.yaml"))
         raw = [Path(dataset["path"]) for dataset in checked["datasets"].values()]
@@ -28,7 +29,7 @@ def verify(config: str) -> tuple[int, list[str]]:
         allowed = [str(here), *(str(here / other) for other in checked["files"]["raw_folders"])]
         arguments = ("--cores", "1", "--directory", str(folder))
         done = subprocess.run(
-            command(Path(root, "config.yaml"), arguments, files={"raw_folders": allowed}),
+            command(Path(root, "config.yaml"), at, arguments, files={"raw_folders": allowed}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -37,7 +38,8 @@ def verify(config: str) -> tuple[int, list[str]]:
         )
         if done.returncode:
             raise RuntimeError("\n".join(done.stdout.splitlines()[-15:]))
-        made = sorted(p.relative_to(folder) for top in ("results", "reports") for p in _files(folder / top))
+        tops = (at.results, at.reports)
+        made = sorted(p.relative_to(folder) for top in tops for p in _files(folder / top))
         return len(made), [text for path in made if (text := _difference(here / path, folder / path, path))]
 
 

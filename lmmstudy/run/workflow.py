@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 from lmmcore.errors import DataError
 from lmmstudy.base.files import DAMAGED, read_bytes, write_atomically
+from lmmstudy.base.folders import Folders
 from lmmstudy.base.project import PROJECT
 from lmmstudy.config.study import study
 
@@ -48,20 +49,21 @@ def snakefile() -> Path:
     return own if own.is_file() else PROJECT / "Snakefile"
 
 
-def command(config: Path, arguments: Sequence[str], **keys: Any) -> list[str]:
+def command(config: Path, at: Folders, arguments: Sequence[str], **keys: Any) -> list[str]:
     """The Snakemake call for the configuration file `config`, a copy of plain name, from the study's folder.
 
-    arguments : for Snakemake. keys : keys of the configuration to change.
+    at : the folders of the study. arguments : for Snakemake. keys : keys of the configuration to change.
     """
     cores = () if _has_cores(arguments) else ("--cores", "all")
     python = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile())]
     changes = [f"{key}={json.dumps(value)}" for key, value in keys.items()]
-    return [*python, *cores, *arguments, "--config", f"study_config={config}", *changes]
+    told = [f"study_config={config}", f"study_folder={at.root}"]
+    return [*python, *cores, *arguments, "--config", *told, *changes]
 
 
-def unlock(config: Path) -> None:
+def unlock(config: Path, at: Folders) -> None:
     """Remove Snakemake's lock, which a killed run left."""
-    call = [*command(config, ()), "--unlock"]
+    call = [*command(config, at, ()), "--unlock"]
     subprocess.run(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 

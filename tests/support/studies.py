@@ -127,7 +127,7 @@ class Study:
 
     def untouched(self, folder: Path) -> "Study":
         """The same study elsewhere, as if it had never run."""
-        made = ("results", "reports", "runs", "logs", ".snakemake", "__pycache__")
+        made = ("results", "reports", "runs", "logs", "studies", ".snakemake", "__pycache__")
         shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns(*made))
         return Study(folder)
 

@@ -11,7 +11,7 @@ ROOT = (
 )
 sys.path.insert(0, str(ROOT))
 
-from lmmstudy.config.study import ConfigError, plan, study
+from lmmstudy.config.study import ConfigError, place, plan, study
 from lmmstudy.base.files import file_sha256
 from lmmstudy.base.fingerprint import fingerprints
 from lmmstudy.run.outcome import announce, unfinished_index
@@ -20,6 +20,8 @@ from lmmstudy.base.project import PACKAGES
 from lmmstudy.config.problems_formulas import problems_of_formulas
 
 # Read here and not by `configfile:`, which would evaluate templates in it.
+# Each configuration has folders of its own.
+AT = place(config, workflow.overwrite_configfiles)
 try:
     config = study(config, workflow.overwrite_configfiles)
 except ConfigError as problems:
