@@ -34,14 +34,17 @@ def main() -> int:
     kinds: Counter[str] = Counter()
     failed, start = 0, time.perf_counter()
     with ProcessPoolExecutor(given.jobs) as pool:
-        for number, result in pool.map(tried, [(given.seed, k) for k in numbers], chunksize=20):
-            outcomes[result.outcome] += 1
-            kinds.update(result.faults.keys())
-            failed += bool(result.faults)
-            for kind, told in result.faults.items():
-                described = case(given.seed, number).described()
-                print(f"{kind}: {told}\n    {described}")
-                print(f"    python -m tests.fuzz --seed {given.seed} --case {number}", flush=True)
+        try:
+            for number, result in pool.map(tried, [(given.seed, k) for k in numbers], chunksize=20):
+                outcomes[result.outcome] += 1
+                kinds.update(result.faults.keys())
+                failed += bool(result.faults)
+                for kind, told in result.faults.items():
+                    described = case(given.seed, number).described()
+                    print(f"{kind}: {told}\n    {described}")
+                    print(f"    python -m tests.fuzz --seed {given.seed} --case {number}", flush=True)
+        except KeyboardInterrupt:  # the summary is of what was tried
+            pool.shutdown(wait=False, cancel_futures=True)
     print(f"\n{sum(outcomes.values())} cases in {time.perf_counter() - start:.0f} s, {failed} with a fault")
     for title, counts in (("Outcomes", outcomes), ("Faults", kinds)):
         print(f"{title}:")
