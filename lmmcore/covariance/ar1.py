@@ -104,9 +104,11 @@ class BoundAR1:
         phi, by_unit, by_unit2 = power(unit, steps)
         first = by_unit * slope
         second = by_unit2 * slope**2 + by_unit * bend
-        # log|tanh z| to the last digit, however near to 0 it is
-        e = -np.expm1(2 * steps * np.log1p(-2 / (np.exp(2 * abs(z[0])) + 1))) if z[0] else np.ones(len(steps))
-        other = 1 + phi
+        # log|phi| to the last digit, however near to 0 it is; so are 1 - phi^2, and 1 + phi where it is small
+        size = np.log1p(-2 / (np.exp(2 * abs(z[0])) + 1)) if z[0] else -np.inf
+        log_size = steps * size
+        e = -np.expm1(2 * log_size)
+        other = np.where(phi < 0, -np.expm1(log_size), 1 + phi)
         none = np.zeros_like(phi)
         value = np.array([1 / e, 1 / other, none - 1])
         by_phi = np.array([2 * phi / e**2, -1 / other**2, none])

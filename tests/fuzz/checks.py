@@ -160,7 +160,7 @@ def _check_fit(case: Case, fit: lmm.Fit, rng: np.random.Generator, result: Resul
     elif gain > BELOW:
         result.faults["below the optimum"] = f"{fit.loglik:.8f}, the oracle has {fit.loglik + gain:.8f}"
     if not fit.certificate.converged:
-        if not degenerate and _is_plain(dense, X, u, deviance):
+        if not degenerate and gain > -BELOW and _is_plain(dense, X, u, deviance):
             result.faults["unconverged though plain"] = fit.certificate.sentence
         return
     if result.faults:
@@ -174,6 +174,8 @@ def _condition_of_R(dense: Dense, tau: np.ndarray) -> float:
     """Of the correlation matrix of the residuals."""
     _, natural, _ = dense.parts(tau.astype(float))
     R = np.where(dense.same, dense.law.matrix(natural, dense.case), 0)
+    if not np.isfinite(R).all() or np.diag(R).min() <= 0:
+        return np.inf
     return float(np.linalg.cond(_unit(R)))
 
 
