@@ -47,7 +47,7 @@ HOME = {
     "RandomWalk": "lmmcore.covariance.random_walk",
     "Rlrt": "lmmcore.inference.models.rlrt",
     "rlrt": "lmmcore.inference.models.rlrt",
-    "show_versions": "lmmcore.runtime.versions",
+    "show_versions": "lmmcore.output.versions",
     "Toeplitz": "lmmcore.covariance.toeplitz",
     "TwoStage": "lmmcore.per_subject.each",
     "Unstructured": "lmmcore.covariance.unstructured",

@@ -24,12 +24,12 @@ from lmmcore.inference.models.compare import compare as compare
 from lmmcore.inference.models.fixed_comparison import compare_fixed as compare_fixed
 from lmmcore.inference.models.rlrt import Rlrt as Rlrt
 from lmmcore.inference.models.rlrt import rlrt as rlrt
+from lmmcore.output.versions import show_versions as show_versions
 from lmmcore.per_subject.each import EachFit as EachFit
 from lmmcore.per_subject.each import TwoStage as TwoStage
 from lmmcore.per_subject.each import fit_each as fit_each
 from lmmcore.resampling import bootstrap_lrt as bootstrap_lrt
 from lmmcore.result import Fit as Fit
-from lmmcore.runtime.versions import show_versions as show_versions
 
 __version__: str
 HOME: dict[str, str]

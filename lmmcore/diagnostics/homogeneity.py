@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from lmmcore.data.table import Factor, to_frame
-from lmmcore.diagnostics.units import marginal_residuals
 from lmmcore.errors import DataError
 from lmmcore.estimate.residuals import normalized_residuals
 from lmmcore.estimate.solution import Solution
+from lmmcore.estimate.units import marginal_residuals
 from lmmcore.runtime.arguments import names
 
 # A group of fewer values has no spread about its median to speak of.

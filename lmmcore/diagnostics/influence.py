@@ -16,10 +16,10 @@ import numpy as np
 from lmmcore.data.table import to_frame
 from lmmcore.diagnostics.contributions import contributions, total_contributions
 from lmmcore.diagnostics.deletion import LeftOut, left_out
-from lmmcore.diagnostics.units import batches, inner_columns, outermost
 from lmmcore.errors import FitError
 from lmmcore.estimate.residuals import marginal_covariance
 from lmmcore.estimate.solution import Solution
+from lmmcore.estimate.units import batches, inner_columns, outermost
 from lmmcore.resampling.refit import fit_counted
 from lmmcore.resampling.rows import Refits
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmmcore.diagnostics.units import batches, inner_columns
 from lmmcore.estimate.residuals import marginal_covariance
 from lmmcore.estimate.solution import Solution
+from lmmcore.estimate.units import batches, inner_columns
 from lmmcore.runtime.arguments import share
 
 

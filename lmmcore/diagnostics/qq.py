@@ -13,10 +13,10 @@ import numpy as np
 
 from lmmcore.data.table import to_frame
 from lmmcore.diagnostics.bands import limits, local_level, middle, ranks
-from lmmcore.diagnostics.units import marginal_residuals
 from lmmcore.estimate.effects import Blups
 from lmmcore.estimate.residuals import normalized_residuals
 from lmmcore.estimate.solution import Solution
+from lmmcore.estimate.units import marginal_residuals
 
 # Values fewer than these are shown, but not judged.
 FEW = 8

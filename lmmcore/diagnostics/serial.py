@@ -14,10 +14,10 @@ import numpy as np
 
 from lmmcore.data.table import to_frame
 from lmmcore.diagnostics.times import Time, sorted_times, steps, subjects
-from lmmcore.diagnostics.units import marginal_residuals
 from lmmcore.errors import DataError
 from lmmcore.estimate.residuals import normalized_residuals
 from lmmcore.estimate.solution import Solution
+from lmmcore.estimate.units import marginal_residuals
 from lmmcore.inference.covariance.components import normal_quantile
 
 MOST_LAGS = 20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,24 +10,8 @@ from lmmcore.data.table import Factor, to_frame
 from lmmcore.estimate.effects import blups
 from lmmcore.estimate.residuals import fitted_values, normalized_residuals, residual_scale
 from lmmcore.estimate.solution import Solution
-from lmmcore.inference.fixed.wald import DfMethod, Estimates, linear_estimates
+from lmmcore.inference.fixed.wald import DfMethod, coefficients, linear_estimates
 from lmmcore.runtime import arguments
-
-
-def coefficients(terms: Sequence[str], found: Estimates, conf_level: float) -> dict[str, Any]:
-    """broom's columns of a table of coefficients, each with a t test of its own."""
-    statistic, p_value = found.statistics()
-    low, high = found.interval(conf_level)
-    return {
-        "term": list(terms),
-        "estimate": found.estimate,
-        "std_error": found.se,
-        "statistic": statistic,
-        "df": found.df,
-        "p_value": p_value,
-        "conf_low": low,
-        "conf_high": high,
-    }
 
 
 def tidy(solution: Solution, effects: str, df: DfMethod, conf_level: float) -> Any:

@@ -26,9 +26,8 @@ from lmmcore.errors import FitError, FormulaError
 from lmmcore.formula.design import Design
 from lmmcore.formula.expressions import response
 from lmmcore.formula.parse import parse
-from lmmcore.inference.fixed.wald import Estimates
+from lmmcore.inference.fixed.wald import Estimates, coefficients
 from lmmcore.model.coordinates import DEPENDENT
-from lmmcore.output.frames import coefficients
 from lmmcore.runtime import arguments
 from lmmcore.system.batched_linalg import inverse_lower
 

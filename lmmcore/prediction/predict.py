@@ -16,13 +16,13 @@ from lmmcore.covariance.residual import NewRows
 from lmmcore.data.table import Table, positive_weights, read, to_frame
 from lmmcore.errors import ArgumentError
 from lmmcore.estimate.effects import blups
+from lmmcore.estimate.new_rows import check_room, new_rows
 from lmmcore.estimate.residuals import fitted_values
 from lmmcore.estimate.solution import Solution
 from lmmcore.inference.fixed.wald import linear_estimates, t_interval
 from lmmcore.model.grouping import combined
 from lmmcore.model.specification import Specification
 from lmmcore.output.frames import unit_names
-from lmmcore.prediction.new_rows import check_room, new_rows
 from lmmcore.prediction.uncertainty import NewDesign, prediction_error
 from lmmcore.runtime import arguments
 

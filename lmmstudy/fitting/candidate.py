@@ -14,7 +14,7 @@ from typing import Any
 
 from lmmcore import __version__
 from lmmcore.errors import LmmError
-from lmmcore.runtime.versions import versions
+from lmmcore.output.versions import versions
 from lmmstudy.base.files import read_json, write_result
 from lmmstudy.base.log import fact
 from lmmstudy.base.text import one_line

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lmmcore.errors import LmmError
-from lmmcore.runtime.versions import versions
+from lmmcore.output.versions import versions
 from lmmstudy.base.files import Damaged
 from lmmstudy.base.folders import Folders, folders_of
 from lmmstudy.base.text import quoted

@@ -13,9 +13,9 @@ import numpy as np
 from lmmcore.covariance.visits import visit_label
 from lmmcore.data.table import Table, positive_weights, read, to_frame
 from lmmcore.errors import DataError
+from lmmcore.estimate.new_rows import check_room, new_rows
 from lmmcore.estimate.solution import Solution
 from lmmcore.model.grouping import combined
-from lmmcore.prediction.new_rows import check_room, new_rows
 
 
 @dataclass(frozen=True, eq=False)

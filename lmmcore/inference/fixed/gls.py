@@ -23,9 +23,8 @@ from lmmcore.estimate.solution import Fitted, Solution
 from lmmcore.formula.design import Design
 from lmmcore.formula.expressions import response
 from lmmcore.formula.parse import Formula, parse
-from lmmcore.inference.fixed.wald import Estimates
+from lmmcore.inference.fixed.wald import Estimates, coefficients
 from lmmcore.model.coordinates import centre
-from lmmcore.output.frames import coefficients
 from lmmcore.runtime import arguments
 
 # Part of its largest entry by which a covariance matrix may differ from its transpose.

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmmcore.diagnostics.units import batches, inner_columns
 from lmmcore.estimate.residuals import marginal_covariance
 from lmmcore.estimate.solution import Solution
+from lmmcore.estimate.units import batches, inner_columns
 
 # Leverage above which a unit alone determines a combination of the fixed effects.
 ALONE = 1 - 1e-9

@@ -19,14 +19,13 @@ from typing import Any, Literal
 import numpy as np
 
 from lmmcore.data.table import to_frame
-from lmmcore.diagnostics.units import outermost
 from lmmcore.errors import ArgumentError
 from lmmcore.estimate.solution import Solution
+from lmmcore.estimate.units import outermost
 from lmmcore.inference.fixed.contrasts import Contrast, right_sides, tested
 from lmmcore.inference.fixed.robust_df import hotelling_df
 from lmmcore.inference.fixed.robust_scores import Cells, robust_scores
-from lmmcore.inference.fixed.wald import REPEATED, Estimates, JointTest
-from lmmcore.output.frames import coefficients
+from lmmcore.inference.fixed.wald import REPEATED, Estimates, JointTest, coefficients
 from lmmcore.runtime import arguments
 
 Kind = Literal["CR2", "CR0"]

@@ -10,8 +10,9 @@ Denominator degrees of freedom:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -149,3 +150,19 @@ def joint_test(
         statistic = float((left**2 / values[tested]).sum()) / size
         den = combined_df(linear_estimates(solution, independent, df).df)
     return JointTest(statistic, size, den, float(fdtrc(size, min(den, 1e300), statistic)))
+
+
+def coefficients(terms: Sequence[str], found: Estimates, conf_level: float) -> dict[str, Any]:
+    """broom's columns of a table of coefficients, each with a t test of its own."""
+    statistic, p_value = found.statistics()
+    low, high = found.interval(conf_level)
+    return {
+        "term": list(terms),
+        "estimate": found.estimate,
+        "std_error": found.se,
+        "statistic": statistic,
+        "df": found.df,
+        "p_value": p_value,
+        "conf_low": low,
+        "conf_high": high,
+    }

@@ -15,8 +15,8 @@ import pytest
 import lmmcore as lmm
 from lmmcore.diagnostics.contributions import contributions, total_contributions
 from lmmcore.diagnostics.influence import _one_step, influence
-from lmmcore.diagnostics.units import batches, inner_columns
 from lmmcore.estimate.residuals import chunks
+from lmmcore.estimate.units import batches, inner_columns
 from tests.support.dense import dense_covariance, simulated
 
 STRUCTURES = [
