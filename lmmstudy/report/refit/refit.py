@@ -114,7 +114,7 @@ def curvature(fit: Any, parquet: str, model: Mapping[str, Any], design: Mapping[
         return None
     powers = " + ".join(f"I(`{time}` ** {k})" for k in (2, 3))
     more = {**model, "formula": f"{model['formula']} + {powers}"}
-    larger = fit_table(parquet, more, "REML", design.get("categories"))
+    larger = Fit(fit_table(parquet, more, "REML", design.get("categories")))
     new = [term for term in larger.terms if term not in fit.terms]
     if not new:
         return None

@@ -29,10 +29,10 @@ def section(study: Study) -> Section:
             study.lost,
             ("The answer in words", lambda: [Text(words, "lead") for words in answer_words(study, found)]),
             ("The table of the answer", lambda: _table(study, found)),
-            ("The means and slopes", lambda: _tables(study, found)),
         )
     figure = ("The figure of the means", lambda: _drawn(study, rows) if rows is not None else [])
-    return Section("answer", "Answer", (*blocks, *parts(study.lost, (MEANS, lambda: []), figure)))
+    tables = ("The means and slopes", lambda: _tables(study, winner["answer"]) if winner else [])
+    return Section("answer", "Answer", (*blocks, *parts(study.lost, (MEANS, lambda: []), figure, tables)))
 
 
 def _drawn(study: Study, rows: Rows) -> list[Block]:
