@@ -67,13 +67,17 @@ def test_without_the_script_the_page_is_complete(tab, pages):
     assert tab.run(words) == bare
 
 
-def test_print_shows_folded_tables_and_no_tools(tab, pages):
+def test_print_shows_folded_tables_and_neither_tools_nor_numbers_of_figures(tab, pages):
     tab.open(pages / "trial.html")
     tab.call("Emulation.setEmulatedMedia", media="print")
     try:
         heights = "Array.from(document.querySelectorAll({!r}), (e) => e.getBoundingClientRect().height)"
-        assert min(tab.run(heights.format("main table, main svg.chart"))) > 5
-        assert max(tab.run(heights.format("nav, .tools, .tool, .tip"))) == 0
+        folded = "main section:not(#answer) details:not(.numbers) table"
+        shown = f"main svg.chart, {folded}, main section > .scroll table"
+        assert min(tab.run(heights.format(shown))) > 5
+        assert max(tab.run(heights.format("nav, .tools, .tool, .tip, details.numbers table"))) == 0
+        after = "getComputedStyle(document.getElementById('answer')).breakAfter"
+        assert tab.run(after) == "page"
         assert tab.run("document.querySelectorAll('details:not([open])').length") > 0
     finally:
         tab.call("Emulation.setEmulatedMedia", media="")
