@@ -56,20 +56,24 @@ def own_lines(
     fit: Any, frame: Any, design: Mapping[str, Any], lines: Sequence[Profile], conf_level: float
 ) -> tuple[Profile, ...]:
     """At most PANELS of the subjects, evenly spaced from the lowest line to the highest, with the interval of
-    their expected response at their rows; without it under a serial correlation, where a response that was
-    seen is known."""
+    their expected response at their rows; without it under a serial correlation, where the line is what the
+    model expects given all rows of the subject, and a response that was seen is known."""
     ranked = sorted(lines, key=above)
     if len(ranked) > PANELS:
         ranked = [ranked[round(k * (len(ranked) - 1) / (PANELS - 1))] for k in range(PANELS)]
-    if fit.solution.model.spec.residual is not None or not fit.solution.model.groups:
+    if not fit.solution.model.groups:
         return tuple(ranked)
     import polars as pl
 
-    found = []
+    found, serial = [], fit.solution.model.spec.residual is not None
     for line in ranked:
-        own = frame.filter(pl.col(design["subject"]).cast(pl.String) == line.subject)
+        own = frame.filter(pl.col(design["subject"]).cast(pl.String) == line.subject).sort(design["time"])
         try:
-            table = _predict(fit, own.sort(design["time"]), "subject", "subject", conf_level)
+            if serial:
+                known = numbers(fit.predict(own, level="subject"), "prediction")
+                found.append(replace(line, fitted=known))
+                continue
+            table = _predict(fit, own, "subject", "subject", conf_level)
         except LmmError:
             return tuple(ranked)
         found.append(replace(line, low=table["conf_low"], high=table["conf_high"]))

@@ -114,7 +114,8 @@ def _cells(study: Study, fit: Fitted) -> Figure:
     elif study.winner and study.winner["residual_structure"]:
         caption += (
             " Residuals are correlated over time: what was observed is known to the prediction, and no "
-            "interval is drawn; the line is without the part that the correlation carries forward."
+            "interval is drawn; the line is what the model expects given all rows of the subject, and passes "
+            "through those that it holds to be without measurement error."
         )
     chart = profiles.cells(label, shown, (study.time_label, study.response_label))
     return Figure("fig-subjects", chart, caption, _lines(study, shown))

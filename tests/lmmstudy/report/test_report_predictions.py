@@ -71,6 +71,8 @@ def test_a_serial_correlation_leaves_no_interval_at_what_was_seen(sleep):
     fit = lmm.fit(MODEL["formula"], frame, residual=lmm.AR1("Days", subject="Subject"))
     lines = predictions.own_lines(fit, frame, DESIGN, found.profiles, 0.95)
     assert len(lines) == 18 and all(line.low is None for line in lines)
+    for line in lines:  # without measurement error, what the model knows of a row is the row
+        np.testing.assert_allclose(line.fitted, line.y, rtol=1e-9)
     serial = {"type": "ar1", "time": "week", "subject": "id", "nugget": False}
     model = study().winner | {"residual_structure": serial, "residual_parameters": {"rho": 0.5}}
     assert "no interval is drawn" in html(replace(study(), models={"random_slope": model}))
