@@ -19,6 +19,9 @@ from lmmstudy.fitting.engine import fit_table
 from lmmstudy.fitting.provenance import provenance
 from lmmstudy.fitting.record import COMPARABLE
 
+TIED = 6
+"""Decimals in which log-likelihoods are compared: models that say the same in other words, AR(1) and
+exponential at whole times, differ by rounding and stay in the order of the configuration on every machine."""
 VALUES = ("npar", "loglik", "deviance", "aic", "aicc", "bic")
 
 
@@ -90,7 +93,7 @@ def ladder(candidates: Sequence[Mapping[str, Any]], criterion: str) -> list[dict
     total = sum(math.exp(-entry["delta"] / 2) for entry in finite)
     for entry in finite:
         entry["weight"] = math.exp(-entry["delta"] / 2) / total
-    return sorted(entries, key=lambda entry: math.inf if entry["delta"] is None else entry["delta"])
+    return sorted(entries, key=lambda e: math.inf if e["delta"] is None else round(e["delta"], TIED))
 
 
 def choose(
@@ -112,7 +115,7 @@ def choose(
     known = [test for test in tests if test["p_value"] is not None]
     p_values = {(test["null"], test["alternative"]): test["p_value"] for test in known}
     current, *larger = (
-        e["model"] for e in sorted(entries, key=lambda entry: (entry["npar"], -entry["loglik"]))
+        e["model"] for e in sorted(entries, key=lambda entry: (entry["npar"], -round(entry["loglik"], TIED)))
     )
     for model in larger:
         if p_values.get((current, model), 1.0) < alpha:

@@ -142,6 +142,9 @@ def test_verify_repeats_every_byte_and_notices_one(mine):
     os.mkfifo(mine.folder / "data/beta.csv")
     run = mine.lmm("run")
     assert run.status == 20 and "data/beta.csv is not a regular file" in run.text
+    # NumPy's loops, and those of a processor of another kind: the same but for rounding.
+    said = mine.lmm("verify", LMM_LOOPS="numpy", OPENBLAS_CORETYPE="Prescott")
+    assert said.status == 0 and "differ by rounding alone, at most by" in said.text, said.text
     record = mine.folder / "results/alpha/models/random_intercept.json"
     record.write_text(record.read_text() + " ")
     said = mine.lmm("verify")

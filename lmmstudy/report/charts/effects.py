@@ -8,6 +8,7 @@ from markupsafe import Markup
 from lmmstudy.report.charts import axes, svg
 from lmmstudy.report.charts.scales import Axis, Panel, numeric_axis, within
 from lmmstudy.report.refit.series import Effect, Interval
+from lmmstudy.report.words.ranking import largest_first
 
 NAMED = 60
 """Up to this many levels each has a row with its name."""
@@ -18,8 +19,8 @@ Z = 1.959963984540054
 
 def ordered(effects: Mapping[str, Sequence[Effect]]) -> list[str]:
     """Levels by the estimate of the first term, the largest first (it is drawn on top)."""
-    first = next(iter(effects.values()))
-    return [e.level for e in sorted(first, key=lambda e: (-e.estimate, e.level))]
+    first = sorted(next(iter(effects.values())), key=lambda e: e.level)
+    return [first[place].level for place in largest_first([e.estimate for e in first])]
 
 
 def caterpillar(label: svg.Label, effects: Mapping[str, Sequence[Effect]]) -> Markup:

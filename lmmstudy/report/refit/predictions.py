@@ -12,6 +12,7 @@ from lmmcore.prediction.uncertainty import LEAST
 from lmmstudy.report.refit.curves import new_rows, reference
 from lmmstudy.report.refit.rows import Rows, numbers
 from lmmstudy.report.refit.series import Profile
+from lmmstudy.report.words.ranking import smallest_first
 
 TIMES = 30
 """Most times of a band, evenly spaced among those of the rows."""
@@ -58,7 +59,7 @@ def own_lines(
     """At most PANELS of the subjects, evenly spaced from the lowest line to the highest, with the interval of
     their expected response at their rows; without it under a serial correlation, where the line is what the
     model expects given all rows of the subject, and a response that was seen is known."""
-    ranked = sorted(lines, key=above)
+    ranked = [lines[place] for place in smallest_first([above(line) for line in lines])]
     if len(ranked) > PANELS:
         ranked = [ranked[round(k * (len(ranked) - 1) / (PANELS - 1))] for k in range(PANELS)]
     if not fit.solution.model.groups:

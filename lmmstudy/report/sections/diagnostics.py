@@ -19,6 +19,7 @@ from lmmstudy.report.sections.influence import influence
 from lmmstudy.report.study import Json, Study
 from lmmstudy.report.words.numbers import count, fixed, fmt, p_sentence, p_value, percent, plain
 from lmmstudy.report.words.phrases import sentence
+from lmmstudy.report.words.ranking import largest_first
 
 CONDITIONAL = (
     "These residuals are conditional: observed minus fitted with random effects, divided by the SD of the "
@@ -104,7 +105,7 @@ def _smooth_words(smooth: Smooth | None) -> str:
 
 
 def _largest(fit: Fitted, timed: bool) -> Table:
-    order = np.argsort(-np.abs(fit.pearson), kind="stable")
+    order = largest_first(np.abs(fit.pearson))
     rows = []
     for k in order[:MOST]:
         seen = (*[plain(float(fit.rows.time[k]))] * timed, plain(float(fit.rows.response[k])))

@@ -8,6 +8,7 @@ from lmmstudy.report.charts.influence import deletions
 from lmmstudy.report.refit.diagnostics import Deletion
 from lmmstudy.report.sections.figures import MOST
 from lmmstudy.report.words.numbers import count, decimals_for, fixed, fmt
+from lmmstudy.report.words.ranking import largest_first
 
 SHOWN = 20
 """Units that are drawn, those of the largest Cook's distance."""
@@ -22,7 +23,7 @@ EXPECTED = (
 
 def influence(found: Deletion) -> list[Block]:
     """The chart of the units that matter most, with the table."""
-    order = np.argsort(-np.nan_to_num(found.cooks_distance, nan=-1.0), kind="stable")
+    order = largest_first(found.cooks_distance)
     known = order[np.isfinite(found.cooks_distance[order])]
     if known.size < 2:
         return []

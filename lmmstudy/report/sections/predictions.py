@@ -15,6 +15,7 @@ from lmmstudy.report.sections.figures import capped, spaced
 from lmmstudy.report.study import Json, Study
 from lmmstudy.report.words.numbers import column, count, plain
 from lmmstudy.report.words.phrases import listing, sentence
+from lmmstudy.report.words.ranking import largest_first
 from lmmstudy.report.words.sentences import level_text
 
 NAMES = {"mean": "mean", "subject": "new subject", "observation": "single response"}
@@ -102,7 +103,7 @@ def _table(study: Study, fit: Fitted) -> Table:
 
 def _cells(study: Study, fit: Fitted) -> Figure:
     shown, subjects = fit.lines, len(set(fit.rows.subject))
-    misfit = max(shown, key=_misfit).subject
+    misfit = shown[largest_first([_misfit(line) for line in shown])[0]].subject
     desc = f"{count(len(shown), 'subject')}; the rows of {misfit} lie farthest from their fitted line."
     label = svg.Label("fig-subjects", "Observed and fitted, one cell a subject", desc)
     which = "All subjects"

@@ -10,6 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lmmcore import kernel
+from lmmstudy.base import arithmetic
+from lmmstudy.run.differences import differences
+
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = """
 import sys
@@ -76,6 +80,45 @@ def base(raw, tmp_path_factory):
 @pytest.mark.parametrize("environment", [TWO, ELSEWHERE, {"PYTHONHASHSEED": "7"}])
 def test_circumstances_change_no_byte(base, raw, tmp_path, environment):
     assert outputs(tmp_path / "out", raw, **environment) == base
+
+
+INSTRUCTIONS = [] if kernel.loops is None else [*kernel.loops.AVAILABLE]
+CORES = ["Prescott", *["Haswell"] * ("avx2" in INSTRUCTIONS), *["SkylakeX"] * ("avx512" in INSTRUCTIONS)]
+
+
+@pytest.mark.parametrize("name", INSTRUCTIONS)
+def test_the_processor_changes_no_byte(base, raw, tmp_path, name):
+    """Loops compiled for any kind of processor."""
+    assert outputs(tmp_path / "out", raw, LMM_LOOPS=name) == base
+
+
+@pytest.mark.parametrize(
+    "environment", [{"LMM_LOOPS": "numpy"}, *({"OPENBLAS_CORETYPE": core} for core in CORES)], ids=str
+)
+def test_other_loops_change_last_digits_alone(base, raw, tmp_path, environment):
+    """What `lmm verify` says of them: NumPy's, those of the linear algebra for any kind of processor."""
+    made = outputs(tmp_path / "out", raw, **environment)
+    (tmp_path / "base").mkdir()
+    for name, content in base.items():
+        (tmp_path / "base" / name).write_bytes(content)
+        found = differences(tmp_path / "base" / name, tmp_path / "out" / name)
+        assert made.keys() == base.keys() and all(one.rounding for one in found), found
+
+
+def test_jobs_use_the_same_linear_algebra_everywhere(tmp_path):
+    """Settled before NumPy is loaded, unless the environment says otherwise."""
+    code = (
+        "import sys, os, types; sys.path.insert(0, 'workflow/scripts'); from binding import bind\n"
+        f"bind(types.SimpleNamespace(log=[{str(tmp_path / 'log')!r}], threads=1, rule='x', wildcards={{}}))\n"
+        "assert 'numpy' not in sys.modules; print(os.environ.get('OPENBLAS_CORETYPE'))"
+    )
+    call = [sys.executable, "-c", code]
+    plain = {name: value for name, value in os.environ.items() if name != arithmetic.VARIABLE}
+    for said, expected in (({}, arithmetic.COMMON), ({arithmetic.VARIABLE: "Prescott"}, "Prescott")):
+        if not arithmetic._has_avx2() and not said:
+            continue
+        done = subprocess.run(call, cwd=ROOT, env=plain | said, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == expected
 
 
 def test_the_order_of_rows_changes_neither_table_nor_estimates(base, raw, tmp_path):
