@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from lmmstudy.base.files import write_page, write_result
 from lmmstudy.run.differences import differences
 
 
@@ -103,6 +104,18 @@ def test_columns_of_a_table(tmp_path):
 def test_a_damaged_file_is_another(tmp_path, suffix, new):
     (one,) = found(tmp_path, suffix, '{"a": 1.5}', new)
     assert not one.rounding and one.size == math.inf
+
+
+def test_the_checksum_of_a_result_follows_from_the_rest(tmp_path):
+    for name, value in (("old", 1.5), ("new", 1.5 + 1e-12)):
+        write_result({"a": value}, tmp_path / f"{name}.json")
+        write_page(f"<p>1.50 of {value:.15f}</p>", tmp_path / f"{name}.html", "x")
+    for suffix in (".json", ".html"):
+        (one,) = differences(tmp_path / f"old{suffix}", tmp_path / f"new{suffix}")
+        assert one.rounding
+    text = (tmp_path / "new.json").read_text("utf-8")
+    (one,) = found(tmp_path, ".json", (tmp_path / "old.json").read_text("utf-8"), text.replace("1.5", "1.6"))
+    assert one.where == "its content" and not one.rounding  # changed after it was written
 
 
 def test_equal_files_have_no_difference(tmp_path):
