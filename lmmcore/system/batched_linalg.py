@@ -10,6 +10,9 @@ import numpy as np
 
 from lmmcore.system.moments.subjects import turned
 
+# Pivot of I + Lambda'A Lambda, a root of the variance ratio, beyond which differences lose their digits.
+HUGE = 1e2
+
 
 def cholesky(matrices: np.ndarray) -> np.ndarray:
     """Lower factors : (q, q, N) of symmetric positive definite matrices : (q, q, N)."""
@@ -82,7 +85,20 @@ def _resolvent(A: np.ndarray, factor: np.ndarray) -> tuple[np.ndarray, np.ndarra
     H = np.einsum("acn,bcn->abn", root, root)
     M = -np.einsum("acn,cbn->abn", A, H)
     M[place, place] += 1
-    return H, M, np.einsum("acn,cbn->abn", M, A), lower[place, place].prod(axis=0) ** 2
+    pivots = lower[place, place]
+    huge = pivots.max(initial=0.0) > HUGE and np.isfinite(A).all()
+    E = _parallel(A, factor @ factor.T) if huge else np.einsum("acn,cbn->abn", M, A)
+    return H, M, E, pivots.prod(axis=0) ** 2
+
+
+def _parallel(A: np.ndarray, psi: np.ndarray) -> np.ndarray:
+    """E = K (I + K'Psi K)^-1 K' with A = K K', where M A would be a difference of large numbers."""
+    values, vectors = np.linalg.eigh(A.transpose(2, 0, 1))
+    K = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+    inner = K.mT @ psi @ K + np.eye(len(psi))
+    values, vectors = np.linalg.eigh(inner)
+    root = K @ (vectors / np.sqrt(np.maximum(values, 1.0))[:, None, :])
+    return np.ascontiguousarray((root @ root.mT).transpose(1, 2, 0))
 
 
 def inverse(A: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
