@@ -24,6 +24,9 @@ MOST_LAGS = 40
 LAGS_A_SUBJECT = 4
 AT_ONE = 1e-6
 START_DECAYS = (0.0, 0.3, 0.6, 0.85)
+# Further ones in up to so many rows: small samples have several optima more often.
+FEW_DECAYS = (-0.5, 0.97)
+FEW_ROWS = 100
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,8 @@ class ToeplitzLaw:
 
     def starts(self, rows: SortedRows, residuals: np.ndarray) -> list[np.ndarray]:
         """AR(1) correlations: only the first partial autocorrelation differs from 0."""
-        return [np.arctanh(decay) * (np.arange(self.lags) == 0) for decay in START_DECAYS]
+        decays = (*FEW_DECAYS, *START_DECAYS) if rows.n <= FEW_ROWS else START_DECAYS
+        return [np.arctanh(decay) * (np.arange(self.lags) == 0) for decay in decays]
 
     def natural(self, z: np.ndarray) -> np.ndarray:
         """Correlations by lag."""

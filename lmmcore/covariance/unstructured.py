@@ -22,6 +22,9 @@ from lmmcore.system.moments.subjects import SortedRows
 MOST_VISITS = 40
 # Eigenvalues of the starting covariance are raised to this part of the largest.
 FLOOR = 1e-3
+# Equal correlations to start from as well, in up to so many rows.
+EQUAL = (-0.3, 0.5, 0.9)
+FEW_ROWS = 100
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,10 @@ class UnstructuredLaw:
         return np.zeros(len(self._entries[0]))
 
     def starts(self, rows: SortedRows, residuals: np.ndarray) -> list[np.ndarray]:
-        """From the covariances of least-squares residuals over the pairs of visits available."""
+        """From the covariances of least-squares residuals over the pairs of visits available.
+
+        Small samples, which have several optima more often, are also started from the SDs alone.
+        """
         J, N = len(self.visits), len(rows.starts)
         grid = np.full((N, J), np.nan)
         grid[rows.subject, np.searchsorted(self.visits, rows.times)] = residuals
@@ -145,9 +151,15 @@ class UnstructuredLaw:
         V = filled.T @ filled / np.maximum(together, 1)
         values, vectors = np.linalg.eigh(V)
         V = (vectors * np.maximum(values, FLOOR * values[-1])) @ vectors.T
+        scale = np.sqrt(np.outer(np.diag(V), np.diag(V)))
+        equal = [max(rho, -0.9 / max(J - 1, 1)) for rho in EQUAL] if rows.n <= FEW_ROWS else []
+        return [self._internal(C) for C in (V, *(scale * np.where(np.eye(J) > 0, 1.0, rho) for rho in equal))]
+
+    def _internal(self, V: np.ndarray) -> np.ndarray:
+        """z of a covariance matrix : (J, J)."""
         lower = np.linalg.cholesky(V / V[0, 0])
         row, column = self._entries
-        return [np.where(row == column, np.log(np.maximum(lower[row, column], 1e-300)), lower[row, column])]
+        return np.where(row == column, np.log(np.maximum(lower[row, column], 1e-300)), lower[row, column])
 
     def _factor(self, z: np.ndarray) -> np.ndarray:
         row, column = self._entries

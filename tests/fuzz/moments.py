@@ -153,7 +153,8 @@ def scaled_inverse(A: np.ndarray) -> tuple[np.ndarray, float]:
     scale = 1 / np.sqrt(np.maximum(np.abs(np.diag(A)), 1e-300))
     values, vectors = np.linalg.eigh(A * np.outer(scale, scale))
     turned = vectors * scale[:, None]
-    return (turned / values) @ turned.T, float(values[0])
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # the caller looks at the eigenvalue
+        return (turned / values) @ turned.T, float(values[0])
 
 
 def satterthwaite(variance: np.ndarray, slope: np.ndarray, W: np.ndarray) -> np.ndarray:
