@@ -20,7 +20,8 @@ from lmmstudy.base.files import IN_PAGE, read_json
 
 TOLERANCE = 1e-6
 NEAR_ZERO = 1e-12
-SEARCH = "evaluations"
+NO_RESULT = {"evaluations", "tables_sha256"}
+"""Keys of how many evaluations a search took, and of checksums of tables, which are compared themselves."""
 NUMBER = re.compile(r"[-\u2212]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _SEARCH_PRINTED = re.compile(r"(Evaluations(?:\W|<[^>]*>)*)\d+")
 
@@ -67,7 +68,7 @@ def _values(old: Any, new: Any, where: str, beside: float) -> Iterator[Differenc
     if isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys():
         largest = _largest(old.values())
         for key in old:
-            if key != SEARCH:
+            if key not in NO_RESULT:
                 yield from _values(old[key], new[key], f"{where}.{key}" if where else key, largest)
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         largest = _largest(old)

@@ -61,6 +61,11 @@ def test_how_long_the_search_took_is_no_result(tmp_path):
     )
     (one,) = found(tmp_path, ".json", ours, theirs)
     assert one.where == "p_value" and one.rounding
+    ours, theirs = (
+        json.dumps({"a": a, "tables_sha256": {"x.csv": b}}) for a, b in ((1.5, "1f"), (1.5 + 1e-12, "2e"))
+    )
+    (one,) = found(tmp_path, ".json", ours, theirs)
+    assert one.where == "a" and one.rounding
     ours, theirs = (f"<dt>Evaluations</dt><dd>{n}</dd><p>{y}</p>" for n, y in ((9, "0.1"), (11, "0.2")))
     (one,) = found(tmp_path, ".html", ours, theirs)
     assert one.old == "0.1"
