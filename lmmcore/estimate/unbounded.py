@@ -45,9 +45,9 @@ def exact_fit(model: Model) -> str | None:
                     f"the likelihood has no maximum; keep one row per {group.name}, or use a response that "
                     "was measured in each of its rows."
                 )
-        columns_left = within_units(Z, [*X, rows.y], unit)[1]
-        b = least_squares(columns_left, np.array([*X, rows.y]))
-        left = columns_left[-1] - b @ columns_left[:-1]
+        XY = np.array([*X, rows.y])
+        b = least_squares(within_units(Z, XY, unit)[1], XY)
+        left = within_units(Z, [rows.y - b @ XY[:-1]], unit)[1][-1]
         if left @ left <= EXACT * total:
             return (
                 f"within {group.name}, {response} is an exact function of the fixed and random effects, so "

@@ -92,6 +92,9 @@ def within_units(
         np.array([np.broadcast_to(column, (rows.n,)) for column in some], dtype=float).reshape(-1, rows.n)
         for some in (Z, XY)
     )
+    lengths = np.sqrt((design * design).sum(axis=1))
+    lengths[lengths == 0] = 1.0
+    design /= lengths[:, None]  # the units of a covariate decide nothing
     A = np.add.reduceat(design[:, None] * design[None], rows.starts, axis=2)
     inverse = np.linalg.pinv(A.transpose(2, 0, 1), rcond=RANK, hermitian=True)
     shift = np.zeros((len(left), len(design), len(rows.starts)))
@@ -100,7 +103,7 @@ def within_units(
         more = np.einsum("nab,rbn->ran", inverse, B)
         shift += more
         left = left - np.einsum("an,ran->rn", design, more[:, :, rows.subject])
-    return shift, left
+    return shift / lengths[:, None], left
 
 
 def least_squares(left: np.ndarray, XY: np.ndarray) -> np.ndarray:

@@ -151,6 +151,10 @@ def _check_fit(case: Case, fit: lmm.Fit, rng: np.random.Generator, result: Resul
     # As many digits as the parameters have once they are written down: a correlation of 1 - 1e-12 has four.
     digits = LOGLIK * (1 + abs(fit.loglik)) + np.finfo(float).eps * case.n * _condition_of_R(dense, tau)
     loglik = loglik if np.isfinite(loglik) else -np.inf
+    # Where the likelihood has no maximum the numbers say nothing, and are not said to.
+    if "has no maximum" in fit.certificate.sentence:
+        result.outcome = "not converged: no maximum, and named"
+        loglik = fit.loglik
     result.check(f"loglik of the parameters{said}", fit.loglik, loglik, digits, 1.0)
     deviance, u = oracle.optimum(rng, [dense.outer(tau)])
     gain = _confirmed(dense, X, u, deviance) - fit.loglik
