@@ -1,0 +1,1 @@
+"""The study around lmmcore: configuration, cleaning, candidates, reports, runs."""

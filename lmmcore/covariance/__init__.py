@@ -1,0 +1,1 @@
+"""Structures of random effects and residuals, and variance functions: small maps with derivatives."""

@@ -1,0 +1,1 @@
+"""Rows from any frame or file: numbers and categories, without missing values."""

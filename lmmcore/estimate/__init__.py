@@ -1,0 +1,1 @@
+"""What an optimum says in the user's units: coefficients, random effects, residuals, criteria."""

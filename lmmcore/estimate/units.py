@@ -8,7 +8,6 @@ import numpy as np
 
 from lmmcore.estimate.residuals import chunks
 from lmmcore.estimate.solution import Solution
-from lmmcore.output.frames import unit_names
 
 
 def batches(solution: Solution, matrices: int = 1) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -57,3 +56,12 @@ def outermost(solution: Solution) -> tuple[str, list[str]]:
     if groups:
         return groups[0].name, unit_names(solution, 0)
     return "row", [str(number + 1) for number in range(solution.model.n)]
+
+
+def unit_names(solution: Solution, level: int) -> list[str]:
+    """Level of the grouping factor of each unit, in the order of its moments."""
+    model = solution.model
+    factor = model.groups[level].factor
+    starts = model.rows.units[level].starts
+    places = starts if model.rows.order is None else model.rows.order[starts]
+    return [factor.levels[code] for code in factor.codes[places]]

@@ -1,0 +1,1 @@
+"""What may be concluded: fixed effects, covariance parameters, whole models."""

@@ -1,0 +1,1 @@
+"""The deviance as a function of the covariance parameters, with exact derivatives."""

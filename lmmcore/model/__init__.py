@@ -1,0 +1,1 @@
+"""A specification bound to rows: grouping, coordinates in which digits survive, columns."""

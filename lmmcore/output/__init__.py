@@ -1,0 +1,1 @@
+"""Frames, summaries, saved fits, versions: what leaves the engine."""

@@ -10,6 +10,7 @@ from lmmcore.data.table import Factor, to_frame
 from lmmcore.estimate.effects import blups
 from lmmcore.estimate.residuals import fitted_values, normalized_residuals, residual_scale
 from lmmcore.estimate.solution import Solution
+from lmmcore.estimate.units import unit_names
 from lmmcore.inference.fixed.wald import DfMethod, coefficients, linear_estimates
 from lmmcore.runtime import arguments
 
@@ -82,15 +83,6 @@ def ranef(solution: Solution) -> Any:
         columns["estimate"] += predicted.effects.T.ravel().tolist()
         columns["std_error"] += np.sqrt(np.maximum(spread, 0)).T.ravel().tolist()
     return to_frame(columns, model.table.backend)
-
-
-def unit_names(solution: Solution, level: int) -> list[str]:
-    """Level of the grouping factor of each unit, in the order of its moments."""
-    model = solution.model
-    factor = model.groups[level].factor
-    starts = model.rows.units[level].starts
-    places = starts if model.rows.order is None else model.rows.order[starts]
-    return [factor.levels[code] for code in factor.codes[places]]
 
 
 def group_sizes(solution: Solution) -> dict[str, int]:

@@ -1,0 +1,1 @@
+"""One regression per subject, and the two-stage estimate."""

@@ -1,0 +1,1 @@
+"""Predictions for new rows, and how far they may be off."""

@@ -19,10 +19,10 @@ from lmmcore.estimate.effects import blups
 from lmmcore.estimate.new_rows import check_room, new_rows
 from lmmcore.estimate.residuals import fitted_values
 from lmmcore.estimate.solution import Solution
+from lmmcore.estimate.units import unit_names
 from lmmcore.inference.fixed.wald import linear_estimates, t_interval
 from lmmcore.model.grouping import combined
 from lmmcore.model.specification import Specification
-from lmmcore.output.frames import unit_names
 from lmmcore.prediction.uncertainty import NewDesign, prediction_error
 from lmmcore.runtime import arguments
 

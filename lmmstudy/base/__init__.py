@@ -1,0 +1,1 @@
+"""What every room of the study may use: files, logs, fingerprints of code, text."""

@@ -1,0 +1,1 @@
+"""The configuration: read, checked in sentences, split by job, drafted from a file."""

@@ -1,0 +1,1 @@
+"""One run after another: lock, ledger, drift, archive, verification, reasons."""

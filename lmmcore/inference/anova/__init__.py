@@ -1,0 +1,1 @@
+"""An F test of each term, with its hypothesis in words."""

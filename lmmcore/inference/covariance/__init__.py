@@ -1,0 +1,1 @@
+"""Covariance parameters on the user's scales: standard errors, profiles, shares."""

@@ -1,0 +1,1 @@
+"""Marginal means and slopes, and families of comparisons among them."""

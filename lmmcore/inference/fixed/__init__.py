@@ -1,0 +1,1 @@
+"""Tests and standard errors of fixed effects, with their degrees of freedom."""

@@ -1,0 +1,1 @@
+"""Comparisons of models: nesting, null distributions at the boundary, criteria."""

@@ -1,0 +1,1 @@
+"""What the selected model says beyond its record."""

@@ -107,7 +107,7 @@ def _effects(table: Any) -> tuple[Effect, ...]:
 def curvature(fit: Any, parquet: str, model: Mapping[str, Any], design: Mapping[str, Any]) -> float | None:
     """p of the square and the cube of time added to the fixed effects, those that are new to them; None where
     the model follows any course over time, or has none."""
-    from lmmstudy.fitting.candidate import fit_table
+    from lmmstudy.fitting.candidate import fit_table  # start-up time
 
     time = str(design.get("time") or "")
     if time not in fit.solution.model.fixed.variables:

@@ -1,5 +1,7 @@
 """The architecture: no circle of imports, rooms, no loose files, jobs that reach only what they need."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,28 @@ def test_the_kernel_imports_nothing_from_upstairs():
 @pytest.mark.parametrize(("package", "most"), [("lmmcore", 4), ("lmmstudy", 2)])
 def test_the_top_level_has_what_a_newcomer_opens_first(package, most):
     assert len(list((ROOT / package).glob("*.py"))) <= most
+
+
+def test_the_picture_of_the_rooms_is_current():
+    """It is made by `python docs/_ext/rooms.py`."""
+    made = subprocess.run(
+        [sys.executable, "-c", "import rooms; print(rooms.picture(), end='')"],
+        cwd=ROOT / "docs/_ext",
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    current = (ROOT / "docs/images/rooms.svg").read_text("utf-8")
+    assert made == current, "say python docs/_ext/rooms.py"
+
+
+def test_every_room_says_what_it_is_for():
+    """In the docstring of its package, and on the page of the architecture."""
+    page = (ROOT / "docs/architecture.md").read_text("utf-8")
+    for name, path in modules().items():
+        if path.name == "__init__.py" and name.count(".") >= 1:
+            assert path.read_text("utf-8").startswith('"""'), path
+            assert f"`{path.parent.name}/`" in page or f"{path.parent.name}/" in page, path
 
 
 def test_no_file_is_too_long_to_be_read_in_one_sitting():
