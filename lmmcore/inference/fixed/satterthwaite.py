@@ -50,7 +50,7 @@ def satterthwaite(optimum: Optimum, contrasts: np.ndarray, nu: int) -> np.ndarra
     except np.linalg.LinAlgError:  # the data do not determine the covariance parameters
         return np.full(len(contrasts), np.nan)
     spread = np.einsum("ki,ik->k", gradient, 2 * solved)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(spread > 0, 2 * variance**2 / spread, np.inf)
 
 
