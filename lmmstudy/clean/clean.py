@@ -73,19 +73,21 @@ def problems_of_raw(dataset: str, raw: str | None, design: Mapping[str, Any]) ->
     return examine(dataset, raw, design)[0]
 
 
-def examine(dataset: str, raw: str | None, design: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """The problems (see `problems_of_raw`), and for a file without one what is doubtful about the choice
-    of its columns and its ids."""
+def examine(
+    dataset: str, raw: str | None, design: Mapping[str, Any]
+) -> tuple[list[str], list[str], dict[str, Any]]:
+    """The problems (see `problems_of_raw`), for a file without one what is doubtful about the choice of its
+    columns and its ids, and the audit."""
     layout = Layout(design)
+    record = _blank(dataset, design, "")
     try:
         if raw is None:
             raise Unusable(_why_absent(design["path"]))
-        record = _blank(dataset, design, "")
         table = _clean(raw, layout, record)
     except Unusable as reason:
-        return [_sentence(dataset, problem) for problem in (reason, *reason.others)], []
+        return [_sentence(dataset, problem) for problem in (reason, *reason.others)], [], record
     doubtful = [f"{dataset}: {text}." for text in sentences(record, layout.subject)]
-    return [], [one_line(doubt) for doubt in [*doubts(dataset, table, layout), *doubtful]]
+    return [], [one_line(doubt) for doubt in [*doubts(dataset, table, layout), *doubtful]], record
 
 
 def _sentence(dataset: str, reason: object) -> str:
@@ -109,7 +111,8 @@ def _why_absent(path: str) -> str:
 
 def _clean(raw: str, layout: Layout, record: dict[str, Any]) -> pl.DataFrame:
     """The tidy table; `record` is filled on the way, so that a failure keeps what was found before it."""
-    frame = read_raw(Path(raw), layout.design, layout.raw_columns, record["source"])
+    frame = read_raw(Path(raw), layout.design, layout.raw_columns, record)
+    layout = layout.within(frame)
     frame = lengthen(frame, layout) if layout.wide else frame
     record["rows"]["read"] = frame.height
     frame, record["coercions"] = convert(frame, layout)
@@ -162,6 +165,7 @@ def _blank(dataset: str, design: Mapping[str, Any], code: str) -> dict[str, Any]
         "attrition": [],
         "lookalikes": [],
         "odd_ids": [],
+        "absent": [],
         "provenance": {
             "config": dict(design),
             "code": code,

@@ -61,6 +61,11 @@ class Layout:
         named = self.design.get("categories", {})
         return {column: [label(level) for level in levels] for column, levels in named.items()}
 
+    def within(self, frame: pl.DataFrame) -> "Layout":
+        """The layout without the covariates that `frame` lacks."""
+        there = [column for column in self.design["covariates"] if column in frame.columns]
+        return Layout({**self.design, "covariates": there})
+
     def role(self, column: str) -> str:
         """`subject`, `time`, `response` or `covariate`."""
         roles = {self.subject: "subject", self.time: "time", self.response: "response"}

@@ -7,7 +7,10 @@ import stat
 import time
 import unicodedata
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
+
+from lmmstudy.base.text import did_you_mean, quoted
 
 LARGEST = 4 * 2**30
 """Bytes of an unpacked file; a bigger one is a mistake or an attack."""
@@ -43,6 +46,20 @@ class Unusable(Exception):
     def __init__(self, reason: str, others: tuple[str, ...] = ()) -> None:
         super().__init__(reason)
         self.others = others
+
+
+class Lacking(Unusable):
+    """The raw file has not all columns that are asked of it.
+
+    present : its columns. hint : what else the sentence says of columns that it lacks.
+    """
+
+    def __init__(self, name: str, columns: Sequence[str], present: Sequence[str], hint: str = "") -> None:
+        missing = [column for column in columns if column not in present]
+        self.name, self.present = name, present
+        noun = "column" if len(missing) == 1 else "columns"
+        hint = hint or did_you_mean(missing[0], present) or "."
+        super().__init__(f"{name} has no {noun} {quoted(missing)}{hint} It has {quoted(present)}")
 
 
 def read_bytes(path: Path, name: str) -> bytes:

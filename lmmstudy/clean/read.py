@@ -11,14 +11,25 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from lmmstudy.base.text import did_you_mean, quoted
-from lmmstudy.clean.raw_bytes import LARGEST, PIECE, RATIO, SMALL, Unusable, as_utf8, read_bytes, unpacked
+from lmmstudy.base.text import quoted
+from lmmstudy.clean.raw_bytes import (
+    LARGEST,
+    PIECE,
+    RATIO,
+    SMALL,
+    Lacking,
+    Unusable,
+    as_utf8,
+    read_bytes,
+    unpacked,
+)
 
 __all__ = ["ROW", "Unusable", "kind_of", "parquet_table", "read_raw", "separator_of", "text_table"]
 
@@ -31,25 +42,50 @@ CELL = 8
 
 
 def read_raw(
-    path: Path, design: Mapping[str, Any], columns: Sequence[str], source: dict[str, Any]
+    path: Path, design: Mapping[str, Any], columns: Sequence[str], record: dict[str, Any]
 ) -> pl.DataFrame:
-    """A frame of `ROW` (UInt32) and the needed `columns`; `source`, of the audit, gains what the file is.
+    """A frame of `ROW` (UInt32) and the needed `columns`; `record`, the audit, gains what the file is.
 
-    Raises `Unusable` when the file cannot be read or lacks a column.
+    Columns that candidates need together and that the file has not all are left out; `record` says which it
+    lacks. Raises `Unusable` when the file cannot be read or lacks another column.
     """
     name, header = design["path"], design.get("header_row", 1)
     kind = kind_of(path)
     content = read_bytes(path, name)
+    source = record["source"]
     source |= {"sha256": sha256(content).hexdigest(), "bytes": len(content), "format": kind}
     content = unpacked(content, name)
-    if kind == "parquet":
-        frame = parquet_table(content, name, columns)
-    else:
+    if kind != "parquet":
         source["separator"] = separator_of(design)
         source["encoding"] = design["encoding"]
         content = as_utf8(content, source["encoding"], name)
-        frame = _table(content, source["separator"] or ",", name, header, columns)
+
+    def table(columns: Sequence[str]) -> pl.DataFrame:
+        if kind == "parquet":
+            return parquet_table(content, name, columns)
+        return _table(content, source["separator"] or ",", name, header, columns)
+
+    try:
+        frame = table(columns)
+    except Lacking as lacking:
+        columns, record["absent"] = _without(columns, design["of_models"], lacking)
+        frame = table(columns)
     return frame.select(columns).with_row_index(ROW, offset=1 + header)
+
+
+def _without(
+    columns: Sequence[str], of_models: Sequence[Sequence[str]], lacking: Lacking
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """The columns without those that only candidates need of which the file has not all columns, and what it
+    lacks: {"columns", "message"} for each such candidate."""
+    whole = [needed for needed in of_models if set(needed) <= set(lacking.present)]
+    optional, kept = set(chain.from_iterable(of_models)), set(chain.from_iterable(whole))
+    absent: dict[tuple[str, ...], str] = {}
+    for needed in of_models:
+        if missing := tuple(column for column in needed if column not in lacking.present):
+            absent[missing] = str(Lacking(lacking.name, missing, lacking.present))
+    entries = [{"columns": list(missing), "message": f"{text}."} for missing, text in absent.items()]
+    return [column for column in columns if column not in optional or column in kept], entries
 
 
 def separator_of(design: Mapping[str, Any]) -> str | None:
@@ -220,12 +256,10 @@ def _improper(content: bytes, separator: str, width: int, header: int) -> str:
 
 
 def _require(columns: Sequence[str], present: Sequence[str], separator: str | None, name: str) -> None:
-    missing = [column for column in columns if column not in present]
-    if not missing:
+    if set(columns) <= set(present):
         return
-    hint = did_you_mean(missing[0], present)
+    hint = ""
     if separator and len(present) == 1:
         others = [mark for mark in ";\t,|" if mark in present[0] and mark != separator]
-        hint = f"; is the `separator` {others[0]!r}?" if others else hint
-    noun = "column" if len(missing) == 1 else "columns"
-    raise Unusable(f"{name} has no {noun} {quoted(missing)}{hint or '.'} It has {quoted(present)}")
+        hint = f"; is the `separator` {others[0]!r}?" if others else ""
+    raise Lacking(name, columns, present, hint)

@@ -6,7 +6,7 @@ from typing import Any
 from lmmstudy.clean.clean import examine
 from lmmstudy.config.file import read_config
 from lmmstudy.config.places import usable
-from lmmstudy.config.problems_formulas import problems_of_formulas
+from lmmstudy.config.problems_formulas import problems_of_columns, problems_of_formulas
 from lmmstudy.config.study import ConfigError, load, plan
 
 
@@ -32,11 +32,12 @@ def look(path: str) -> tuple[list[str], list[str]]:
     except ConfigError as error:
         found.append(str(error))
     for name, config in _alone(given):
-        jobs = plan(config)
-        found += problems_of_formulas(jobs)
-        design = jobs[name]["clean"]
-        problems, doubts = examine(name, design["path"] if usable(design["path"]) else None, design)
-        found += problems
+        planned = plan(config)
+        found += problems_of_formulas(planned)
+        jobs = planned[name]
+        design = jobs["clean"]
+        problems, doubts, audit = examine(name, design["path"] if usable(design["path"]) else None, design)
+        found += [*problems_of_columns(name, jobs["fit"], audit), *problems]
         doubtful += doubts
     return found, doubtful
 

@@ -111,17 +111,41 @@ def variance_structure(model: Mapping[str, Any], dataset: Mapping[str, Any]) -> 
     return {key: fill(value, dataset) for key, value in variance.items()}
 
 
+def columns_of_fit(design: Mapping[str, Any]) -> set[str]:
+    """The columns that a fit with this `formula`, `residual_structure` and `variance` needs; none
+    of one whose formula cannot be read: it stops alone."""
+    of_formula = columns_of(design["formula"])
+    residual, variance = design["residual_structure"] or {}, design["variance"] or {}
+    columns = (residual.get("time"), variance.get("column"), variance.get("of"))
+    return {*of_formula, *columns, *subject_columns(residual)} - {None, FITTED} if of_formula else set()
+
+
+def fit_of(dataset: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
+    """What `columns_of_fit` asks for, with the dataset's columns filled in."""
+    return {
+        "formula": fill_formula(model["formula"], dataset),
+        "residual_structure": residual_structure(model, dataset),
+        "variance": variance_structure(model, dataset),
+    }
+
+
+def columns_of_candidates(dataset: Mapping[str, Any], models: Mapping[str, Any]) -> list[set[str]]:
+    """The columns that each candidate of the dataset uses."""
+    return [columns_of_fit(fit_of(dataset, models[name])) for name in dataset["candidates"]]
+
+
 def columns_used(dataset: Mapping[str, Any], models: Mapping[str, Any]) -> list[str]:
     """Subject, time, response, then by name the other columns of the dataset's candidates, its group and its
-    occasion. A candidate whose formula cannot be read has none: it stops alone."""
+    occasion."""
     roles = [dataset[role] for role in ROLES if role in dataset]
     named = {dataset[key] for key in ("group", "occasion") if key in dataset}
-    for model in (models[name] for name in dataset["candidates"]):
-        of_formula = columns_of(fill_formula(model["formula"], dataset))
-        if not of_formula:  # it cannot be read, and nothing is fitted
-            continue
-        residual = residual_structure(model, dataset) or {}
-        variance = variance_structure(model, dataset) or {}
-        columns = (residual.get("time"), variance.get("column"), variance.get("of"))
-        named |= {*of_formula, *columns, *subject_columns(residual)} - {None, FITTED}
-    return roles + sorted(named - set(roles))
+    return roles + sorted(named.union(*columns_of_candidates(dataset, models)) - set(roles))
+
+
+def columns_of_models(dataset: Mapping[str, Any], models: Mapping[str, Any]) -> list[list[str]]:
+    """The columns that candidates use and the dataset's own stanza does not name: a list for each set of them
+    that some candidate needs together."""
+    own = {dataset[key] for key in (*ROLES, "group", "occasion") if key in dataset}
+    own |= {*columns_of_terms(dataset["fixed"]), *dataset.get("categories", ()), *dataset.get("range", ())}
+    further = {tuple(sorted(columns - own)) for columns in columns_of_candidates(dataset, models)}
+    return [list(columns) for columns in sorted(further - {()})]

@@ -18,7 +18,7 @@ import yaml
 from lmmstudy.base.folders import CONFIG, Folders, folders_of
 from lmmstudy.base.project import PROJECT
 from lmmstudy.config.file import ConfigError, composed, listing, read_config
-from lmmstudy.config.formulas import ROLES, columns_used, fill_formula, residual_structure, variance_structure
+from lmmstudy.config.formulas import ROLES, columns_of_models, columns_used, fit_of
 from lmmstudy.config.places import on_disk, problems_of_paths
 from lmmstudy.config.problems import problems_of
 
@@ -118,12 +118,14 @@ def plan(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _cleaning(dataset: Mapping[str, Any], models: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a dataset's stanza that decides its clean table, and its covariates."""
+    """The part of a dataset's stanza that decides its clean table, its covariates, and which of them only
+    candidates name."""
     own = _pick(dataset, (*ROLES, *CLEANING))
     if "time" not in own and "occasion" not in own:
         own["duplicates"] = "keep"
     roles = [dataset[role] for role in ROLES if role in dataset]
-    return own | {"covariates": columns_used(dataset, models)[len(roles) :]}
+    covariates = columns_used(dataset, models)[len(roles) :]
+    return own | {"covariates": covariates, "of_models": columns_of_models(dataset, models)}
 
 
 def _fitting(dataset: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,9 +133,7 @@ def _fitting(dataset: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, 
     return {
         "dataset": _pick(dataset, (*ROLES, "fixed", "categories", "group", "question")),
         "model": model,
-        "formula": fill_formula(model["formula"], dataset),
-        "residual_structure": residual_structure(model, dataset),
-        "variance": variance_structure(model, dataset),
+        **fit_of(dataset, model),
     }
 
 

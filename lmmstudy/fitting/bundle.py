@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from lmmstudy.base.files import canonical_json, write_atomically
-from lmmstudy.config.formulas import FITTED, columns_of, subject_columns
+from lmmstudy.config.formulas import columns_of_fit
 
 DESIGN, ROWS = "design.json", "rows.parquet"
 KEYS = ("formula", "residual_structure", "variance", "dataset", "report")
@@ -26,7 +26,8 @@ def write(path: str | Path, parquet: str, design: Mapping[str, Any], message: st
     """Write the archive `path` of the fit of `design` (see `config.study.plan`) to the table `parquet`."""
     rows = io.BytesIO()
     table = pl.read_parquet(parquet)
-    table.select([name for name in table.columns if name in _columns(design)]).write_parquet(rows)
+    used = columns_of_fit(design)
+    table.select([name for name in table.columns if name in used]).write_parquet(rows)
     kept = {key: design[key] for key in KEYS} | {"message": message}
     kept |= {"sha256": checksum(kept, rows.getvalue())}
     parts = {DESIGN: canonical_json(kept).encode(), ROWS: rows.getvalue()}
@@ -42,9 +43,3 @@ def write(path: str | Path, parquet: str, design: Mapping[str, Any], message: st
 def checksum(design: Mapping[str, Any], rows: bytes) -> str:
     """SHA-256 of the two parts of an archive."""
     return sha256(canonical_json(design).encode() + rows).hexdigest()
-
-
-def _columns(design: Mapping[str, Any]) -> set[str]:
-    residual, variance = design["residual_structure"] or {}, design["variance"] or {}
-    named = [part[key] for part in (residual, variance) for key in ("time", "column", "of") if key in part]
-    return {*columns_of(design["formula"]), *subject_columns(residual), *named} - {FITTED, None}

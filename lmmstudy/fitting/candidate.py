@@ -18,6 +18,7 @@ from lmmcore.output.versions import versions
 from lmmstudy.base.files import read_json, write_result
 from lmmstudy.base.log import fact
 from lmmstudy.base.text import one_line
+from lmmstudy.config.problems_formulas import lacking
 from lmmstudy.fitting.bundle import write as write_bundle
 from lmmstudy.fitting.engine import fit_table
 from lmmstudy.fitting.limit import OutOfTime, time_limit
@@ -59,6 +60,8 @@ def fit_candidate(
     cleaned = read_json(audit)
     if cleaned["status"] != "ok":
         record |= {"status": "not_applicable", "message": cleaned["message"]}
+    elif message := lacking(design, cleaned):
+        record |= {"status": "not_applicable", "message": one_line(message)}
     else:
         try:
             with time_limit(LIMIT):

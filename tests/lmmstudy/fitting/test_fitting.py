@@ -152,8 +152,9 @@ def test_a_candidate_that_cannot_be_fitted_says_why(tmp_path):
     assert selection["selected"] == "intercept"
 
 
-def test_a_column_that_the_file_lacks_stops_the_dataset(tmp_path):
-    records, selection = study(tmp_path, SLEEP | {"candidates": ["intercept", "unknown"]})
+def test_a_column_of_the_stanza_that_the_file_lacks_stops_the_dataset(tmp_path):
+    stanza = SLEEP | {"fixed": "Days + absent", "candidates": ["intercept", "unknown"]}
+    records, selection = study(tmp_path, stanza)
     assert {record["status"] for record in records.values()} == {"not_applicable"}
     assert selection["status"] == "failed" and "no column 'absent'" in selection["message"]
 
