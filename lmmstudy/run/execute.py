@@ -60,12 +60,11 @@ def _locked(config: str, at: Folders, arguments: Sequence[str]) -> Exit:
 def _recorded(name: str, begun: str, config: str, at: Folders, arguments: Sequence[str], lock: int) -> Exit:
     """The run between its `started` and its `finished` line."""
     path, clock = at.runs / "ledger.jsonl", time.monotonic()
-    odd = ledger.Odd()
-    events = ledger.read(path, odd)
-    if odd.count:
-        lines = "1 line" if odd.count == 1 else f"{odd.count} lines"
-        _say(f"{path}: {lines} cannot be used and are left out ({odd.first}).")
-    for run in ledger.unfinished(events, odd):
+    before = ledger.review(path)
+    if before.odd:
+        lines = "1 line" if before.odd == 1 else f"{before.odd} lines"
+        _say(f"{path}: {lines} cannot be used and are left out ({before.first}).")
+    for run in before.unfinished:
         _say(f"The run {run} was interrupted; this one goes on from what it finished.")
         ledger.append(path, {"event": "interrupted", "run": run, "time": begun, "noticed_by": name})
     start = {"event": "started", "run": name, "time": begun, "config": config, "pid": os.getpid()}
@@ -73,8 +72,7 @@ def _recorded(name: str, begun: str, config: str, at: Folders, arguments: Sequen
     ledger.append(path, start | here)
     end: dict[str, Any] = {}
     try:
-        told = {event["dataset"] for event in events if event["event"] == "dataset"}
-        code = _run(name, config, at, arguments, lock, told, end)
+        code = _run(name, config, at, arguments, lock, before.told, end)
     except ConfigError as problems:
         _say(str(problems))
         code, end["message"] = Exit.CONFIG, str(problems)
@@ -95,7 +93,7 @@ def _recorded(name: str, begun: str, config: str, at: Folders, arguments: Sequen
         ledger.append(path, end)
     finally:  # a full disk is news
         _say(f"Run {name}: {MEANING[code]} (exit code {int(code)}).")
-        notify.notify(ledger.last_finished(events), end)
+        notify.notify(before.last, end)
     return code
 
 

@@ -6,6 +6,7 @@ killed has a `started` line and no `finished` line; the next run adds an `interr
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -48,38 +49,80 @@ SHAPES: dict[str, dict[str, Any]] = {
     "finished": {"run": str, "exit": EXIT, "outcome?": str},
 }
 """What is read of an event again."""
-LONGEST = 2**24
+LONGEST = 2**22
 """Bytes of a line; ours have some thousand."""
+WORD = re.compile(rb"[\w-]+")
+"""What the name of a run is one of."""
+
+
+@dataclass(frozen=True)
+class Odd:
+    """A line that is no event: its number, why, and its beginning."""
+
+    number: int
+    reason: Damaged
+    text: bytes
 
 
 @dataclass
-class Odd:
-    """Lines of a ledger that are no event: how many, where the first is and why, and what they hold."""
+class Review:
+    """What a run asks of the ledger; a ledger of years is not held in memory."""
 
-    count: int = 0
+    told: set[str] = field(default_factory=set)
+    """Datasets that it tells of."""
+    last: Event | None = None
+    """The last `finished` event."""
+    odd: int = 0
+    """How many lines are no events."""
     first: str = ""
-    texts: list[bytes] = field(default_factory=list)
+    """Where the first of these is, and why."""
+    _open: dict[str, None] = field(default_factory=dict)
 
-    def add(self, number: int, line: bytes, reason: Damaged) -> None:
-        """Line `number` is one."""
-        self.first = self.first or f"line {number}: {reason}"
-        self.count += 1
-        self.texts.append(line[:10_000])
+    @property
+    def unfinished(self) -> list[str]:
+        """Runs that started and neither finished nor were reported as interrupted, nor stand in an odd line
+        after that: it may have said so."""
+        return list(self._open)
+
+    def add(self, line: Event | Odd) -> None:
+        """The next line."""
+        if isinstance(line, Odd):
+            self.odd += 1
+            self.first = self.first or f"line {line.number}: {line.reason}"
+            for word in WORD.findall(line.text):
+                self._open.pop(word.decode("latin-1"), None)
+        elif line["event"] == "started":
+            self._open[line["run"]] = None
+        elif line["event"] == "dataset":
+            self.told.add(line["dataset"])
+        elif line["event"] in ("finished", "interrupted"):
+            self._open.pop(line["run"], None)
+            self.last = line if line["event"] == "finished" else self.last
 
 
-def read(path: Path, odd: Odd | None = None) -> list[Event]:
-    """Every event of the ledger, the oldest first; lines that are none are left out, and named in `odd`."""
-    events = []
+def review(path: Path) -> Review:
+    """What the ledger says."""
+    found = Review()
+    for line in _each(path):
+        found.add(line)
+    return found
+
+
+def read(path: Path) -> Iterator[Event]:
+    """Every event of the ledger, the oldest first; lines that are none are left out."""
+    return (line for line in _each(path) if not isinstance(line, Odd))
+
+
+def _each(path: Path) -> Iterator[Event | Odd]:
     for number, line in enumerate(_lines(path), start=1):
         try:
             event = parsed(line)
             check_event(event)
         except Damaged as reason:
-            if odd is not None and line.strip():
-                odd.add(number, line, reason)
+            if line.strip():
+                yield Odd(number, reason, line[:10_000])
         else:
-            events.append(event)
-    return events
+            yield event
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -103,24 +146,6 @@ def check_event(event: Any) -> None:
     for move in event.get("moves", ()) if event["event"] == "dataset" else ():
         if len(move["old"]) != 3 or len(move["new"]) != 3:
             raise Damaged("a move is not from an estimate with two limits to another")
-
-
-def unfinished(events: list[Event], odd: Odd | None = None) -> list[str]:
-    """Runs that started and neither finished nor were reported as interrupted, nor stand in an odd line: it
-    may have said so."""
-    open_runs: dict[str, None] = {}
-    for event in events:
-        if event.get("event") == "started":
-            open_runs[event["run"]] = None
-        elif event.get("event") in ("finished", "interrupted"):
-            open_runs.pop(event.get("run", ""), None)
-    texts = odd.texts if odd else []
-    return [run for run in open_runs if not any(run.encode() in text for text in texts)]
-
-
-def last_finished(events: list[Event]) -> Event | None:
-    """The last `finished` event."""
-    return next((event for event in reversed(events) if event.get("event") == "finished"), None)
 
 
 def now() -> str:

@@ -4,7 +4,7 @@ Reports hold no clock and no past, so that equal inputs give equal bytes. These 
 with the history of each dataset, and each page with a box that says what changed since the last run.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lmmstudy.base.files import write_text
@@ -22,7 +22,7 @@ def write(
     runs: Path,
     datasets: Sequence[str],
     results: Path,
-    events: Sequence[Event],
+    events: Iterable[Event],
     compare: bool,
     stale: Mapping[str, str] | None = None,
 ) -> None:
@@ -51,7 +51,7 @@ def _chart(past: Past, number: int) -> str:
     known = [run for run in past.runs if run is not None]
     if not known:
         return ""
-    what = f"The last {min(len(past.runs), history.SHOWN)} of {len(past.runs)} runs; "
+    what = f"The last {len(past.runs)} of {past.count} runs; "
     what += f"the latest estimate is {known[-1].estimate:.4g}."
     label = svg.Label(f"history-{number}", f"{known[-1].name} over the runs", what)
     return history.sparkline(label, past.runs)

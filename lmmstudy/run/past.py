@@ -1,9 +1,11 @@
 """What the ledger tells of each dataset: its key coefficient run by run, and its last change."""
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lmmstudy.base.files import Damaged
+from lmmstudy.report.charts.history import SHOWN
 from lmmstudy.report.refit.series import Interval
 from lmmstudy.run.drift import move_of
 from lmmstudy.run.ledger import Event, check_event
@@ -12,13 +14,15 @@ from lmmstudy.run.ledger import Event, check_event
 @dataclass(frozen=True)
 class Past:
     """time : start of the run that noticed the last change, in words for a reader; event : its line of the
-    ledger; latest : whether that run is the last one; runs : the key coefficient after each run since the
-    first, None while there was no result."""
+    ledger; latest : whether that run is the last one; runs : the key coefficient after each of the latest
+    SHOWN runs, None while there was no result; count : how many runs there are since the first that told of
+    the dataset."""
 
     time: str
     event: Event
     latest: bool
     runs: tuple[Interval | None, ...]
+    count: int
 
     @property
     def details(self) -> list[str]:
@@ -27,24 +31,47 @@ class Past:
         return [*self.event.get("conclusions", []), *moves]
 
 
-def pasts(events: Sequence[Event]) -> dict[str, Past]:
+@dataclass
+class _Told:
+    """What the runs told of one dataset, by their places in the ledger: no more than `pasts` gives."""
+
+    first: int
+    time: str
+    event: Event
+    keys: dict[int, Interval | None]
+
+    def past(self, count: int) -> Past:
+        """The past after `count` runs."""
+        places = range(max(self.first, count - SHOWN), count)
+        told = sorted(self.keys)
+        runs = [self.keys[told[max(bisect(told, place) - 1, 0)]] for place in places]
+        time = self.time.replace("T", " ").replace("Z", " UTC")
+        return Past(time, self.event, max(told) == count - 1, tuple(runs), count - self.first)
+
+
+def pasts(events: Iterable[Event]) -> dict[str, Past]:
     """The past of each dataset that the ledger names. A run that tells nothing of a dataset left it as it
-    was."""
-    begun = {event["run"]: str(event.get("time")) for event in events if event.get("event") == "started"}
-    places = {run: place for place, run in enumerate(begun)}
-    told: dict[str, dict[str, Event]] = {}
+    was.
+
+    The events of a run stand between its start and the SHOWN-th one after it; later ones are left out.
+    """
+    count = 0
+    begun: dict[str, tuple[int, str]] = {}
+    found: dict[str, _Told] = {}
     for event in events:
-        if event.get("event") == "dataset" and event.get("run") in begun and _is_readable(event):
-            told.setdefault(event["dataset"], {})[event["run"]] = event
-    found = {}
-    for dataset, changes in told.items():
-        runs: list[Interval | None] = []
-        for run in list(begun)[places[next(iter(changes))] :]:
-            runs.append(_key(changes[run]) if run in changes else runs[-1])
-        last, event = list(changes.items())[-1]
-        time = begun[last].replace("T", " ").replace("Z", " UTC")
-        found[dataset] = Past(time, event, places[last] == len(begun) - 1, tuple(runs))
-    return found
+        run = event.get("run", "")
+        if event["event"] == "started" and run not in begun:
+            begun[run] = count, str(event.get("time"))
+            count += 1
+            if len(begun) > SHOWN:
+                del begun[next(iter(begun))]
+        elif event["event"] == "dataset" and run in begun and _is_readable(event):
+            place, time = begun[run]
+            told = found.setdefault(event["dataset"], _Told(place, time, event, {}))
+            told.time, told.event, told.keys[place] = time, event, _key(event)
+            if len(told.keys) > SHOWN + 1:  # one before those that are shown
+                del told.keys[min(told.keys)]
+    return {dataset: told.past(count) for dataset, told in found.items()}
 
 
 def _is_readable(event: Event) -> bool:

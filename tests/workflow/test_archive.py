@@ -59,7 +59,7 @@ def installed(folder: Path) -> None:
     (folder / ".venv/.ready").touch()
     build = [sys.executable, "-c", "import setuptools; setuptools.setup()", "-q", "build_ext", "--inplace"]
     subprocess.run(build, cwd=folder, capture_output=True, check=True)
-    assert (kernel.loops is None) == (not list((folder / "lmmcore/kernel").glob("_loops.*")))
+    assert (kernel.loops is None) == (not list((folder / "lmmcore/kernel").glob("_loops.*.so")))
 
 
 def test_a_configuration_of_another_name_is_the_one_that_the_archive_runs(study):

@@ -163,7 +163,7 @@ def test_lines_of_a_ledger_are_events_or_set_aside(mine):
     """A line of each kind with each of its parts replaced; what is read goes through all that reads it."""
     path = mine.folder / "runs/ledger.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    events = ledger.read(path)
+    events = list(ledger.read(path))
     assert len(events) == len(lines)
     config = mine.config["datasets"]
     told = next(event for event in lines if event.get("moves"))
@@ -175,11 +175,9 @@ def test_lines_of_a_ledger_are_events_or_set_aside(mine):
     names = sorted(config)
     for text in written:
         path.write_text(text, "utf-8", errors="surrogatepass")
-        aside = ledger.Odd()
-        read = ledger.read(path, aside)
-        assert len(read) + aside.count == len(events) + 1
-        ledger.unfinished(read, aside), ledger.last_finished(read)
-        if not aside.count:
+        read, found = list(ledger.read(path)), ledger.review(path)
+        assert len(read) + found.odd == len(events) + 1
+        if not found.odd:
             overview.write(mine.folder / "runs", names, mine.folder / "results", read, False)
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -100,10 +101,68 @@ def test_the_ledger_survives_a_write_that_was_cut_off(tmp_path):
         file.write('{"event": "fini')
     ledger.append(path, {"event": "started", "run": "b"})
     ledger.append(path, {"event": "finished", "run": "b", "exit": 0})
-    events = ledger.read(path)
-    assert [(e["event"], e["run"]) for e in events] == [("started", "a"), ("started", "b"), ("finished", "b")]
-    assert ledger.unfinished(events) == ["a"] and ledger.last_finished(events)["run"] == "b"
-    assert ledger.unfinished([*events, {"event": "interrupted", "run": "a"}]) == []
+    events = [(event["event"], event["run"]) for event in ledger.read(path)]
+    assert events == [("started", "a"), ("started", "b"), ("finished", "b")]
+    found = ledger.review(path)
+    assert found.unfinished == ["a"] and found.last["run"] == "b"
+    ledger.append(path, {"event": "interrupted", "run": "a"})
+    assert ledger.review(path).unfinished == []
+
+
+def test_a_ledger_of_years_is_not_held_in_memory(tmp_path):
+    """16 times as many runs take no more memory; those of the last 40 are told."""
+
+    def grown(runs: int) -> tuple[int, dict]:
+        path = tmp_path / f"{runs}.jsonl"
+        with path.open("w") as file:
+            for k in range(runs):
+                name = f"20260101T000000Z-{k:x}"
+                key = {"term": "t", "estimate": float(k), "low": k - 1.0, "high": k + 1.0}
+                event = {
+                    "event": "dataset",
+                    "run": name,
+                    "dataset": f"d{k % 3}",
+                    "message": "m" * 500,
+                    "key": key,
+                }
+                start = {"event": "started", "run": name, "time": "2026-01-01T00:00:00Z"}
+                end = {"event": "finished", "run": name, "exit": 10}
+                for part in (start, event, end):
+                    file.write(json.dumps(part) + "\n")
+                file.write("no event " * 100 + "\n")
+        tracemalloc.start()
+        found = ledger.review(path)
+        assert (found.unfinished, found.odd, found.last["run"]) == ([], runs, name)
+        assert found.told == {"d0", "d1", "d2"}
+        past = pasts(ledger.read(path))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return peak, past
+
+    few, _ = grown(200)
+    many, past = grown(3200)
+    assert many < 1.2 * few
+    latest = past["d1"]  # of the last run, 3199
+    assert latest.latest and latest.count == 3199 and len(latest.runs) == 40
+    assert [run.estimate for run in latest.runs[-4:]] == [3196.0, 3196.0, 3196.0, 3199.0]
+    assert latest.runs[0].estimate == 3160.0 and not past["d0"].latest
+
+
+def test_a_dataset_of_which_nothing_was_told_for_long_keeps_its_last_estimate():
+    key = {"term": "t", "estimate": 1.0, "low": 0.0, "high": 2.0}
+    event = {"event": "dataset", "run": "0", "dataset": "d", "message": "m", "key": key}
+    events = [{"event": "started", "run": str(k), "time": "t"} for k in range(100)]
+    past = pasts([events[0], event, *events[1:], event | {"run": "2"}])["d"]
+    assert past.count == 100 and [run.estimate for run in past.runs] == [1.0] * 40 and not past.latest
+
+
+def test_an_odd_line_may_have_said_how_a_run_ended(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    start = '{"event": "started", "run": "20260101T000000Z-1f"}\n'
+    path.write_text(start + 'shed", "run": "20260101T000000Z-1f", "exit": 0}\n')
+    assert ledger.review(path).unfinished == []
+    path.write_text('"run": "20260101T000000Z-1f0"}\n' + start)
+    assert ledger.review(path).unfinished == ["20260101T000000Z-1f"]
 
 
 @pytest.mark.parametrize(
