@@ -32,7 +32,7 @@ from lmmcore.estimate.solution import Solution
 from lmmcore.formula.parse import parse
 from lmmcore.model.specification import Specification
 from lmmcore.runtime import arguments
-from lmmcore.runtime.stored import Damaged, check, parsed, read_bytes, write_atomically
+from lmmcore.runtime.stored import Damaged, check, parsed, read_bytes, spare, write_atomically
 
 KEY = b"lmmcore"
 FORMAT = 2
@@ -78,7 +78,8 @@ SHAPE = {
 def save(solution: Solution, path: str | Path) -> None:
     """Write a fit to a file that load() reads, at once or not at all.
 
-    Raises FitError for a structure of another package, DataError where nothing can be written.
+    Raises FitError for a structure of another package, DataError where nothing can be written, or another
+    file would be replaced.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -118,6 +119,7 @@ def save(solution: Solution, path: str | Path) -> None:
     try:
         if not path.parent.is_dir():
             raise DataError(f"The fit cannot be written to {str(path)!r}: there is no such folder.")
+        spare(path, "The fit", _is_saved)
         write_atomically(path, lambda place: pq.write_table(content, place))
     except OSError as error:
         raise DataError(f"The fit cannot be written to {str(path)!r}: {error.strerror or error}.") from None
@@ -156,6 +158,16 @@ def restored(path: str | Path) -> Solution:
             f"gives {found.loglik:.9g}: this version of lmmcore computes it differently; fit the model anew."
         )
     return found
+
+
+def _is_saved(path: Path) -> bool:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return KEY in (pq.read_schema(pa.BufferReader(read_bytes(path))).metadata or {})
+    except (pa.ArrowException, ValueError) as error:
+        raise Damaged("it is no Parquet file") from error
 
 
 def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -26,6 +26,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+from lmmcore.errors import DataError
+
 DEEPEST = 60
 """Levels of nesting; our own files have less than ten."""
 LARGEST = 2**63
@@ -111,6 +113,19 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
         _to_disk(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def spare(path: Path, what: str, is_former: Callable[[Path], bool]) -> None:
+    """Raise DataError where `what` would replace a file that holds something and is no former one."""
+    try:
+        if not path.is_file() or path.stat().st_size == 0 or is_former(path):
+            return
+    except (Damaged, OSError):
+        pass
+    raise DataError(
+        f"{what} is not written to {str(path)!r}, which is there already and holds something else: name "
+        "another file, or remove this one first."
+    )
 
 
 _NAMES = {str: "a text", bool: "true or false", int: "a whole number"}

@@ -73,11 +73,7 @@ def main(given: Namespace) -> int:
     if given.report is not None:
         from lmmstudy.report.for_fit import for_fit  # start-up time
 
-        try:
-            for_fit(fit, given.report)
-        except OSError as error:
-            print(f"The report cannot be written to {given.report}: {error.strerror}.", file=sys.stderr)
-            return 1
+        for_fit(fit, given.report, force=True)  # it was looked at above
     print(fit)
     if given.df != "satterthwaite":
         print(f"\nFixed effects ({given.df}):")

@@ -16,7 +16,9 @@ from typing import Any
 import polars as pl
 
 import lmmcore as lmm
-from lmmstudy.base.files import PAGE_OF_FIT, read_json, write_json, write_page
+from lmmcore.errors import DataError
+from lmmcore.runtime.stored import spare
+from lmmstudy.base.files import PAGE_OF_FIT, name_of_page, read_json, write_json, write_page
 from lmmstudy.clean import audit as clean_audit
 from lmmstudy.clean.layout import Layout
 from lmmstudy.fitting.candidate import COMPARABLE, fit_candidate
@@ -29,13 +31,26 @@ SAME = 1e-6
 """Relative difference of deviances that counts as the same fit."""
 
 
-def for_fit(fit: lmm.Fit, path: str | Path, title: str | None = None) -> None:
+def for_fit(fit: lmm.Fit, path: str | Path, title: str | None = None, force: bool = False) -> None:
     """Write the report of `fit` to the file `path`, one self-contained HTML page.
 
-    title : heading of the page, by default what was fitted. Raises FitError with a sentence for a fit that
-    has no report: prior weights, an offset, structures of one's own.
+    title : heading of the page, by default what was fitted. force : whether a file that is no earlier report
+    is replaced. Raises FitError with a sentence for a fit that has no report: prior weights, an offset,
+    structures of one's own; DataError where nothing can be written, or another file would be replaced.
     """
-    write_page(page.render(content(fit, title)), path, PAGE_OF_FIT)
+    if not force:
+        spare(Path(path), "The report", is_report)
+    text = page.render(content(fit, title))
+    try:
+        write_page(text, path, PAGE_OF_FIT)
+    except OSError as error:
+        reason = error.strerror or error
+        raise DataError(f"The report cannot be written to {str(path)!r}: {reason}.") from None
+
+
+def is_report(path: Path) -> bool:
+    """Whether the file is what `for_fit` wrote. Raises Damaged, OSError."""
+    return name_of_page(path) == PAGE_OF_FIT
 
 
 def content(fit: lmm.Fit, title: str | None = None) -> PageData:

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import lmmcore as lmm
+from lmmcore.errors import DataError
 from tests.support.dense import simulated
 
 CASES = {
@@ -58,3 +59,19 @@ def test_a_changed_likelihood_is_noticed(tmp_path):
     pq.write_table(pa.table(table.to_pydict()).replace_schema_metadata(changed), path)
     with pytest.raises(lmm.FitError, match="computes it differently"):
         lmm.load(path)
+
+
+def test_a_file_that_is_no_fit_is_left_alone(tmp_path):
+    rows = pl.DataFrame({"y": [1.0, 2.5, 3.0, 2.0], "g": ["a", "a", "b", "b"]})
+    fit, path = lmm.fit("y ~ 1 + (1 | g)", rows), tmp_path / "fit.parquet"
+    path.touch()
+    fit.save(path)
+    fit.save(path)
+    assert lmm.load(path).loglik == fit.loglik
+    rows.write_parquet(path)
+    before = path.read_bytes()
+    for content in (before, b"y,g", before[:50]):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match="there already and holds something else"):
+            fit.save(path)
+        assert path.read_bytes() == content

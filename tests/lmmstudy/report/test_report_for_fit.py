@@ -10,6 +10,7 @@ import pytest
 from test_report_page import Page, close, tables
 
 import lmmcore as lmm
+from lmmcore.errors import DataError
 from lmmstudy.cli import main
 from lmmstudy.report.for_fit import content, for_fit
 from lmmstudy.report.page import render
@@ -131,3 +132,15 @@ def test_the_engine_finds_the_renderer_by_its_entry_point():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     (named,) = project["entry-points"]["lmmcore.report"].items()
     assert EntryPoint(*named, group="lmmcore.report").load() is for_fit
+
+
+def test_a_file_that_is_no_report_is_left_alone(sleep, tmp_path):
+    path = tmp_path / "page.html"
+    path.touch()
+    sleep.report(path)
+    sleep.report(path)
+    for text in ("mine", path.read_text("utf-8") + "<!-- a note -->"):
+        path.write_text(text, "utf-8")
+        with pytest.raises(DataError, match="there already and holds something else"):
+            sleep.report(path)
+        assert path.read_text("utf-8") == text
