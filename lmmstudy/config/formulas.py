@@ -116,8 +116,11 @@ def columns_of_fit(design: Mapping[str, Any]) -> set[str]:
     of one whose formula cannot be read: it stops alone."""
     of_formula = columns_of(design["formula"])
     residual, variance = design["residual_structure"] or {}, design["variance"] or {}
+    if not of_formula:
+        return set()
     columns = (residual.get("time"), variance.get("column"), variance.get("of"))
-    return {*of_formula, *columns, *subject_columns(residual)} - {None, FITTED} if of_formula else set()
+    named = {str(column) for column in columns if column not in (None, FITTED)}
+    return {*of_formula, *subject_columns(residual), *named}
 
 
 def fit_of(dataset: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:

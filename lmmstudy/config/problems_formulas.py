@@ -26,7 +26,7 @@ def lacking(design: Mapping[str, Any], audit: Mapping[str, Any]) -> str | None:
     """What the raw file lacks of the columns of a candidate, by the audit of its dataset; None when it has
     them all."""
     used = columns_of_fit(design)
-    concerned = [entry for entry in audit["absent"] if used.issuperset(entry["columns"])]
+    concerned = [entry for entry in audit.get("absent", ()) if used.issuperset(entry["columns"])]
     entry = max(concerned, key=lambda entry: len(entry["columns"]), default=None)
     return None if entry is None else str(entry["message"])
 
