@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.covariance.dense import DenseResidual
+from lmmcore.covariance.parameter import StructureParameter, correlation, ratio
 from lmmcore.covariance.residual import Subject
 from lmmcore.covariance.visits import in_name, texts_of
 from lmmcore.errors import DataError
@@ -39,6 +40,7 @@ class AnteDependence:
     time: str
     heterogeneous: bool = True
     subject: Subject = None
+    by: str | None = None
 
     type = "ante_dependence"
     takes_visits = True
@@ -121,6 +123,11 @@ class AnteDependenceLaw:
         rho = np.where(seen, products, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
         z = np.arctanh(np.clip(rho, -LARGEST_START, LARGEST_START))
         return [np.concatenate([np.log(sd[1:] / sd[0])[: self.ratios], start]) for start in (0 * z, z)]
+
+    def parameters(self) -> list[StructureParameter]:
+        """Relative SDs, then correlations of neighbours."""
+        steps = range(self.ratios, len(self.independence))
+        return [*map(ratio, range(self.ratios)), *map(correlation, steps)]
 
     def natural(self, z: np.ndarray) -> np.ndarray:
         """Relative SDs and correlations of neighbours."""

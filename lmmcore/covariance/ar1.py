@@ -15,7 +15,8 @@ from functools import cached_property
 import numpy as np
 
 from lmmcore.covariance.dense import DenseResidual
-from lmmcore.covariance.residual import NewRows, Subject, WrittenOut
+from lmmcore.covariance.parameter import StructureParameter, correlation
+from lmmcore.covariance.residual import NewRows, Part, Subject, WrittenOut
 from lmmcore.errors import DataError
 from lmmcore.system.moments.dense import Matrices
 from lmmcore.system.moments.serial import Combination, Gaps, SerialMoments, find_gaps, serial_moments
@@ -39,6 +40,7 @@ class AR1:
 
     time: str
     subject: Subject = None
+    by: str | None = None
 
     type = "ar1"
     takes_visits = True
@@ -77,8 +79,21 @@ class BoundAR1:
 
     @property
     def law(self) -> AR1Law:
-        """R written out, as a variance structure on top needs it."""
+        """The correlation."""
         return AR1Law(self.step)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The correlation."""
+        return (Part(self.law, slice(0, 1)),)
+
+    def parameters(self) -> list[StructureParameter]:
+        """The correlation over one unit of time."""
+        return self.law.parameters()
+
+    def rebound(self, rows: SortedRows, index: np.ndarray) -> BoundAR1:
+        """Over other rows."""
+        return BoundAR1(self.step, rows)
 
     def moments(self, Z: Sequence[np.ndarray], XY: Sequence[np.ndarray]) -> SerialMoments:
         """Three fixed matrices a gap, combined anew at each correlation."""
@@ -167,6 +182,10 @@ class AR1Law:
     def starts(self, rows: SortedRows, residuals: np.ndarray) -> list[np.ndarray]:
         """Values of z to try first."""
         return [np.arctanh([phi]) for phi in STARTS]
+
+    def parameters(self) -> list[StructureParameter]:
+        """The correlation over one unit of time."""
+        return [correlation(0, self.step)]
 
     def natural(self, z: np.ndarray) -> np.ndarray:
         """(rho,) from z."""

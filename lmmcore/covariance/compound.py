@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.covariance.dense import DenseResidual
+from lmmcore.covariance.parameter import FAR_LOG, End, StructureParameter, entry, on_own_scale
 from lmmcore.covariance.residual import Subject
 from lmmcore.system.moments.dense import Matrices
 from lmmcore.system.moments.subjects import SortedRows
@@ -24,6 +25,7 @@ class CompoundSymmetry:
     """Equal correlation, possibly negative, between all rows of a subject."""
 
     subject: Subject = None
+    by: str | None = None
 
     type = "compound_symmetry"
     time = None
@@ -57,6 +59,21 @@ class CompoundSymmetryLaw:
 
     def _z(self, rho: float) -> np.ndarray:
         return np.log([(1 + (self.largest - 1) * rho) / (1 - rho)])
+
+    def parameters(self) -> list[StructureParameter]:
+        """rho; the coordinate is the logit of its place between its lowest value and 1, shifted so that
+        rho = 0 at 0."""
+        low = -1 / (self.largest - 1)
+
+        def share(t: float) -> float:
+            return float(1 / (1 - np.exp(-t) / low))
+
+        scale = on_own_scale(
+            "logit",
+            lambda t: low + (1 - low) * share(t),
+            lambda t: (1 - low) * share(t) * (1 - share(t)),
+        )
+        return [StructureParameter(scale, (End(-FAR_LOG, low), End(FAR_LOG, 1.0)), entry(0))]
 
     def natural(self, z: np.ndarray) -> np.ndarray:
         """(rho,)."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lmmcore.covariance.residual import Law, NewRows, ResidualMoments, WrittenOut
+from lmmcore.covariance.parameter import StructureParameter
+from lmmcore.covariance.residual import Law, NewRows, Part, ResidualMoments, WrittenOut, parameters_of
 from lmmcore.system.moments.dense import Matrices, dense_moments
 from lmmcore.system.moments.subjects import SortedRows
 
@@ -18,6 +19,11 @@ class DenseResidual:
 
     law: Law
     rows: SortedRows
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The law."""
+        return (Part(self.law, slice(0, len(self.law.independence))),)
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -57,6 +63,14 @@ class DenseResidual:
     def at_boundary(self, natural: np.ndarray) -> list[str]:
         """A phrase for each parameter on the boundary of its space."""
         return self.law.at_boundary(natural)
+
+    def parameters(self) -> list[StructureParameter]:
+        """Each natural parameter as a function of z."""
+        return parameters_of(self.law)
+
+    def rebound(self, rows: SortedRows, index: np.ndarray) -> DenseResidual:
+        """The same law over other rows."""
+        return replace(self, rows=rows)
 
     def covariance(self, natural: np.ndarray, index: np.ndarray) -> np.ndarray:
         """R : (..., n, n) of the rows index : (..., n)."""

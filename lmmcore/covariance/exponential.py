@@ -17,6 +17,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.covariance.dense import DenseResidual
+from lmmcore.covariance.parameter import (
+    FAR_LOG,
+    LOG,
+    SHARE,
+    End,
+    Jet,
+    StructureParameter,
+    entry,
+    on_own_scale,
+)
 from lmmcore.covariance.residual import Subject
 from lmmcore.system.moments.dense import Matrices
 from lmmcore.system.moments.markov import MarkovMoments, markov_moments
@@ -36,6 +46,7 @@ class CAR1:
 
     time: str
     subject: Subject = None
+    by: str | None = None
 
     type = "car1"
 
@@ -54,6 +65,7 @@ class Exponential:
     time: str
     nugget: bool = False
     subject: Subject = None
+    by: str | None = None
 
     type = "exponential"
 
@@ -73,6 +85,7 @@ class Gaussian:
     time: str
     nugget: bool = False
     subject: Subject = None
+    by: str | None = None
 
     type = "gaussian"
 
@@ -144,6 +157,21 @@ class PowerExponential:
         with np.errstate(over="ignore"):
             return np.array([np.exp(z[0]), *([z[1] ** 2 / (1 + z[1] ** 2)] if self.nugget else [])])
 
+    def parameters(self) -> list[StructureParameter]:
+        """The range or rho, by the log range; the nugget, by w, in which the deviance is even."""
+        shortest = float(np.log(self.shortest_gap)) - np.log(40) / self.power
+        longest = float(np.log(self.median_gap)) + FAR_LOG / self.power
+        ends = (End(shortest, 0.0), End(longest, 1.0 if self.as_rho else np.inf))
+        scale = LOG
+        if self.as_rho:
+            scale = on_own_scale(
+                "log range", lambda t: float(np.exp(-np.exp(-t))), lambda t: float(np.exp(-np.exp(-t) - t))
+            )
+        found = [StructureParameter(scale, ends, entry(0))]
+        if self.nugget:
+            found.append(StructureParameter(SHARE, (End(0.0, 0.0), End(1e4, 1.0)), _magnitude))
+        return found
+
     def as_named(self, natural: np.ndarray) -> np.ndarray:
         """(..., m), as they are named: rho instead of the range."""
         if not self.as_rho:
@@ -204,3 +232,9 @@ class PowerExponential:
     def variance(self, natural: np.ndarray, times: np.ndarray) -> np.ndarray:
         """1 at every time."""
         return np.ones(times.shape)
+
+
+def _magnitude(z: np.ndarray) -> Jet:
+    """|w|; 0 has the derivative of its positive side."""
+    sign = -1.0 if z[1] < 0 else 1.0
+    return Jet(sign * float(z[1]), sign * np.eye(2)[1], np.zeros((2, 2)))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmcore.covariance.dense import DenseResidual
+from lmmcore.covariance.parameter import StructureParameter
 from lmmcore.covariance.residual import Subject
 from lmmcore.errors import DataError
 from lmmcore.system.moments.dense import Matrices
@@ -23,6 +24,7 @@ class RandomWalk:
 
     time: str
     subject: Subject = None
+    by: str | None = None
 
     type = "random_walk"
     takes_visits = True
@@ -54,6 +56,10 @@ class RandomWalkLaw:
     def starts(self, rows: SortedRows, residuals: np.ndarray) -> list[np.ndarray]:
         """The only point there is."""
         return [np.empty(0)]
+
+    def parameters(self) -> list[StructureParameter]:
+        """None."""
+        return []
 
     def natural(self, z: np.ndarray) -> np.ndarray:
         """Nothing."""

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from lmmcore.covariance.parameter import StructureParameter, as_it_is
 from lmmcore.errors import FormulaError
 from lmmcore.runtime.arguments import short
 from lmmcore.system.moments.dense import Matrices
@@ -40,10 +41,20 @@ class ResidualMoments(Protocol):
 
 @dataclass(frozen=True)
 class NewRows:
-    """Rows to predict, as a residual structure sees them. times, marks : (a,); marks of the variance."""
+    """Rows to predict, as a residual structure sees them.
+
+    times, marks, levels : (a,); marks of the variance, levels : numbers of those that have a covariance of
+    their own, None where there are none.
+    """
 
     times: np.ndarray
     marks: np.ndarray | None
+    levels: np.ndarray | None = None
+
+    def at(self, places: np.ndarray) -> NewRows:
+        """Some of the rows."""
+        marks, levels = (None if of is None else of[places] for of in (self.marks, self.levels))
+        return NewRows(self.times[places], marks, levels)
 
 
 @dataclass(frozen=True)
@@ -84,12 +95,25 @@ class Law(Protocol):
         """Variance of a measurement at each time, relative to sigma^2."""
 
 
+@dataclass(frozen=True)
+class Part:
+    """A law of a bound structure, and the place of its parameters; of : the level whose covariance it is."""
+
+    law: Law
+    place: slice
+    of: str = ""
+
+    def named(self, name: str) -> str:
+        """The name of something of this law: "B: rho" for that of level B."""
+        return f"{self.of}: {name}" if self.of else name
+
+
 class BoundResidual(Protocol):
     """A residual structure bound to the sorted rows of one data set; z : (m,) its unbounded parameters."""
 
     @property
-    def law(self) -> Law | None:
-        """R written out; None for independent residuals."""
+    def parts(self) -> tuple[Part, ...]:
+        """The laws, one for each level where each has its own; () for independent residuals."""
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -118,6 +142,12 @@ class BoundResidual(Protocol):
 
     def at_boundary(self, natural: np.ndarray) -> list[str]:
         """A phrase for each parameter on the boundary of its space."""
+
+    def parameters(self) -> list[StructureParameter]:
+        """Each natural parameter as a function of z, in the order of parameter_names."""
+
+    def rebound(self, rows: SortedRows, index: np.ndarray) -> BoundResidual:
+        """The same laws over other sorted rows, index : (a,) of those of now."""
 
     def covariance(self, natural: np.ndarray, index: np.ndarray) -> np.ndarray:
         """R : (..., n, n) of the sorted rows index : (..., n) as if of one subject, relative to sigma^2."""
@@ -165,16 +195,34 @@ def subject_columns(residual: Residual | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(columns))
 
 
-def as_named(structure: object, natural: np.ndarray) -> np.ndarray:
+def by_column(residual: Residual | None) -> str | None:
+    """The category each of whose levels has a covariance of its own; None for one covariance."""
+    return getattr(residual, "by", None)
+
+
+def parameters_of(law: Law) -> list[StructureParameter]:
+    """The natural parameters of a law as functions of z; see as_it_is for one that does not state them."""
+    if hasattr(law, "parameters"):
+        return list(law.parameters())
+    return [as_it_is(law.natural, law.independence, place) for place in range(len(law.parameter_names))]
+
+
+def as_named(structure: BoundResidual | None, natural: np.ndarray) -> np.ndarray:
     """Parameters natural : (..., m) as a user knows them: a law may be computed with others."""
-    law: Any = getattr(structure, "law", None)
-    if not hasattr(law, "as_named"):
-        return natural
-    size = len(law.parameter_names)
-    return np.concatenate([law.as_named(natural[..., :size]), natural[..., size:]], axis=-1)
+    named = natural
+    for part in structure.parts if structure is not None else ():
+        law: Any = part.law
+        if hasattr(law, "as_named"):
+            named = named.copy()
+            named[..., part.place] = law.as_named(natural[..., part.place])
+    return named
 
 
-def further(structure: object, natural: np.ndarray) -> dict[str, float]:
+def further(structure: BoundResidual | None, natural: np.ndarray) -> dict[str, float]:
     """The same said in other ways, by name; {} where the parameters say all."""
-    law: Any = getattr(structure, "law", None)
-    return law.further(natural) if hasattr(law, "further") else {}
+    found: dict[str, float] = {}
+    for part in structure.parts if structure is not None else ():
+        law: Any = part.law
+        if hasattr(law, "further"):
+            found |= {part.named(name): value for name, value in law.further(natural[part.place]).items()}
+    return found

@@ -7,10 +7,12 @@ recursion gives the correlations: any values make a positive definite R (Barndor
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from lmmcore.covariance.dense import DenseResidual
+from lmmcore.covariance.parameter import FISHER, FISHER_ENDS, Jet, StructureParameter, fisher
 from lmmcore.covariance.residual import Subject
 from lmmcore.errors import DataError
 from lmmcore.formula.levels import level_text, told_apart
@@ -35,6 +37,7 @@ class Toeplitz:
 
     time: str
     subject: Subject = None
+    by: str | None = None
 
     type = "toeplitz"
     takes_visits = True
@@ -108,6 +111,15 @@ class ToeplitzLaw:
         """AR(1) correlations: only the first partial autocorrelation differs from 0."""
         decays = (*FEW_DECAYS, *START_DECAYS) if rows.n <= FEW_ROWS else START_DECAYS
         return [np.arctanh(decay) * (np.arange(self.lags) == 0) for decay in decays]
+
+    def parameters(self) -> list[StructureParameter]:
+        """The correlation of each lag, a function of several partial autocorrelations."""
+
+        def of(lag: int, z: np.ndarray) -> Jet:
+            value, first, second = correlations(z)
+            return fisher(Jet(float(value[lag]), first[:, lag], second[:, :, lag]))
+
+        return [StructureParameter(FISHER, FISHER_ENDS, partial(of, lag)) for lag in range(self.lags)]
 
     def natural(self, z: np.ndarray) -> np.ndarray:
         """Correlations by lag."""

@@ -7,11 +7,12 @@ of the other diagonal entries as parameters, so that R is always positive defini
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
 from lmmcore.covariance.dense import DenseResidual
+from lmmcore.covariance.parameter import FISHER, FISHER_ENDS, LOG, RATIO_ENDS, Jet, StructureParameter, fisher
 from lmmcore.covariance.residual import Subject
 from lmmcore.covariance.visits import in_name, texts_of
 from lmmcore.errors import DataError
@@ -33,6 +34,7 @@ class Unstructured:
 
     time: str
     subject: Subject = None
+    by: str | None = None
 
     type = "unstructured"
     takes_visits = True
@@ -167,6 +169,31 @@ class UnstructuredLaw:
         lower[0, 0] = 1
         lower[row, column] = np.where(row == column, np.exp(z), z)
         return lower
+
+    def parameters(self) -> list[StructureParameter]:
+        """Relative SDs of the later visits, then the correlations; functions of several entries of L."""
+        J = len(self.visits)
+        pairs = [(i, j) for j in range(J) for i in range(j)]
+        sds = [StructureParameter(LOG, RATIO_ENDS, partial(self._log_sd, j)) for j in range(1, J)]
+        return sds + [
+            StructureParameter(FISHER, FISHER_ENDS, partial(self._correlation, i, j)) for i, j in pairs
+        ]
+
+    def _log_sd(self, visit: int, z: np.ndarray) -> Jet:
+        jet = self._jet(visit, visit, z)
+        return jet.through(0.5 * float(np.log(jet.value)), 0.5 / jet.value, -0.5 / jet.value**2)
+
+    def _correlation(self, i: int, j: int, z: np.ndarray) -> Jet:
+        correlation = self._jet(i, j, z)
+        for visit in (i, j):
+            log = self._log_sd(visit, z)
+            inverse = float(np.exp(-log.value))
+            correlation = correlation * log.through(inverse, -inverse, inverse)
+        return fisher(correlation)
+
+    def _jet(self, i: int, j: int, z: np.ndarray) -> Jet:
+        R = self.matrices(z, np.array([[self.visits[i], self.visits[j]]]))
+        return Jet(float(R.value[0, 0, 1]), R.first[:, 0, 0, 1], R.second[:, :, 0, 0, 1])
 
     def natural(self, z: np.ndarray) -> np.ndarray:
         """Relative SDs and correlations, in the order of parameter_names."""

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
+from lmmcore.covariance.parameter import FREE_ENDS, PLAIN, StructureParameter, entry, ratio
 from lmmcore.data.table import Factor
 from lmmcore.errors import DataError
 
@@ -39,6 +40,9 @@ class BoundVariance(Protocol):
 
     def internal(self, natural: np.ndarray) -> np.ndarray:
         """z of natural parameters."""
+
+    def parameters(self) -> list[StructureParameter]:
+        """Each natural parameter as a function of z."""
 
 
 class Variance(Protocol):
@@ -91,6 +95,10 @@ class GroupVariance:
         z = np.log(np.maximum(sd[1:], smallest) / max(sd[0], smallest))
         return [z - np.log(RAISED), *(z + np.log(RAISED) * np.eye(len(z))), z]
 
+    def parameters(self) -> list[StructureParameter]:
+        """Ratios."""
+        return [ratio(place) for place in range(len(self.levels) - 1)]
+
     def natural(self, z: np.ndarray) -> np.ndarray:
         """Ratios."""
         return np.exp(z)
@@ -141,6 +149,10 @@ class PowerVariance:
         spread = centred @ centred
         logs = np.log(np.maximum(np.abs(residuals), 1e-3 * np.abs(residuals).max()))
         return [np.zeros(1), np.array([centred @ logs / spread if spread > 0 else 0.0])]
+
+    def parameters(self) -> list[StructureParameter]:
+        """The exponent."""
+        return [StructureParameter(PLAIN, FREE_ENDS, entry(0))]
 
     def natural(self, z: np.ndarray) -> np.ndarray:
         """The exponent itself."""

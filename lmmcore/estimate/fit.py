@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lmmcore.covariance.residual import Residual, subject_columns
+from lmmcore.covariance.residual import Residual, by_column, subject_columns
 from lmmcore.covariance.variance import Variance
 from lmmcore.data.table import Table, read
 from lmmcore.errors import FitError
@@ -55,6 +55,8 @@ def estimate(
         if residual.time is not None:
             variables.add(residual.time)
         grouping.update(subject_columns(residual))
+        if (by := by_column(residual)) is not None:
+            variables.add(by)
     variables |= {name for name in (weights, offset) if name is not None}
     if variance is not None and variance.column is not None:
         variables.add(variance.column)

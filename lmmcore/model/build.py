@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from lmmcore.covariance.by_level import bound_by_level, category_of
 from lmmcore.covariance.random import Block, RandomCovariance
-from lmmcore.covariance.residual import BoundResidual, subject_columns
+from lmmcore.covariance.residual import BoundResidual, Residual, by_column, subject_columns
 from lmmcore.covariance.scaled import ScaledResidual
+from lmmcore.covariance.variance import Variance
 from lmmcore.covariance.visits import Visits, visits_of
 from lmmcore.data.table import Factor, Table
 from lmmcore.errors import DataError, FitError, FormulaError
@@ -194,7 +196,7 @@ def _structure(
     Raises FitError for a correlation within subjects who have one row each: it could be anything.
     """
     unit = rows.units[-1]
-    inner = None if spec.residual is None else spec.residual.bind(unit)
+    inner = None if spec.residual is None else _bound(spec.residual, table, rows, groups)
     if inner is not None and inner.parameter_names and len(unit.starts) == len(rows.y):
         raise FitError(
             f"No level of {groups[-1].name!r} has two rows, so that the data say nothing of a residual "
@@ -206,8 +208,43 @@ def _structure(
     column = fitted if variance.column is None else table.columns[variance.column]
     assert column is not None
     bound, marks = variance.bind(column)
-    law = None if inner is None else inner.law
-    return ScaledResidual(law, bound, marks if rows.order is None else marks[rows.order], unit)
+    marks = marks if rows.order is None else marks[rows.order]
+    by = by_column(spec.residual)
+    if isinstance(inner, ScaledResidual) and by is not None:
+        inner = inner.inner if _holds_levels(bound.slopes(marks), inner.marks, by, variance) else inner
+    return ScaledResidual(inner, bound, marks, unit)
+
+
+def _bound(residual: Residual, table: Table, rows: Rows, groups: tuple[Group, ...]) -> BoundResidual:
+    """The residual structure bound to the rows, or to those of each level of its column `by`."""
+    by, unit = by_column(residual), rows.units[-1]
+    if by is None:
+        return residual.bind(unit)
+    column = category_of(by, table.columns[by])
+    codes, names = column.codes, groups[-1].factor
+    first = unit.starts
+    if rows.order is not None:
+        codes, first = codes[rows.order], rows.order[first]
+    return bound_by_level(residual, by, column, codes, unit, [names.levels[k] for k in names.codes[first]])
+
+
+def _holds_levels(slopes: np.ndarray, codes: np.ndarray, by: str, variance: Variance) -> bool:
+    """Whether a variance gives each level an SD of its own: by level and visit, as TYPE=ARH(1) GROUP= in SAS.
+
+    slopes : (v, n) of the logarithm of the variance's SDs; codes : (n,) levels. Raises FormulaError for one
+    that is partly a function of the level.
+    """
+    different = np.unique(np.vstack([codes, slopes]), axis=1)
+    codes, slopes = different[0], np.vstack([np.ones(different.shape[1]), different[1:]])
+    levels = (codes == np.unique(codes)[1:, None]).astype(float)
+    alone, both = (int(np.linalg.matrix_rank(of)) for of in (slopes, np.vstack([slopes, levels])))
+    if alone < both < alone + len(levels):
+        raise FormulaError(
+            f"by={by!r} gives each level a residual SD of its own, from which the variance "
+            f"{type(variance).__name__} cannot be told apart; leave the variance out, or let it depend on a "
+            f"column that changes within each level of {by!r}."
+        )
+    return alone == both
 
 
 def _times(spec: Specification, table: Table) -> tuple[np.ndarray | None, Visits | None]:

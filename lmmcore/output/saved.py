@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -261,6 +261,7 @@ def _structure(described: Mapping[str, Any] | None) -> Any:
         return None
     given = dict(described)
     kind = STRUCTURES[given.pop("name")]
-    if set(given) != {field.name for field in fields(kind)}:
+    known = {field.name: field.default is MISSING for field in fields(kind)}
+    if not {name for name, needed in known.items() if needed} <= set(given) <= set(known):
         raise Damaged(f"{kind.__name__} has other parts in this version")
     return kind(**given)

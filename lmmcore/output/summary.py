@@ -62,7 +62,8 @@ def _structure(structure: Any) -> str:
     """ "AR1 over time", "ByGroup of Sex"."""
     name = type(structure).__name__
     over, of = getattr(structure, "time", None), getattr(structure, "column", getattr(structure, "of", None))
-    return name + (f" over {over}" if over else f" of {of}" if of else "")
+    by = f" by {structure.by}" if getattr(structure, "by", None) else ""
+    return name + (f" over {over}" if over else f" of {of}" if of else "") + by
 
 
 def _random(solution: Solution) -> list[str]:

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from lmmcore.covariance.residual import NewRows
+from lmmcore.covariance.residual import NewRows, by_column
 from lmmcore.data.table import Table, positive_weights, read, to_frame
 from lmmcore.errors import ArgumentError
 from lmmcore.estimate.effects import blups
-from lmmcore.estimate.new_rows import check_room, new_rows
+from lmmcore.estimate.new_rows import check_levels, check_room, new_rows
 from lmmcore.estimate.residuals import fitted_values
 from lmmcore.estimate.solution import Solution
 from lmmcore.estimate.units import unit_names
@@ -73,6 +73,7 @@ def predict(solution: Solution, new: Any, level: str, interval: str | None, conf
     values = {"prediction": fitted}
     if serial:
         assert rows is not None
+        check_levels(solution, rows, units[-1])
         known = units[-1][units[-1] >= 0]
         check_room(solution, 1 + int(model.rows.units[-1].sizes[known].max(initial=0)))
         values["prediction"] = fitted + _carried(solution, rows, units[-1], weights)
@@ -124,6 +125,8 @@ def _read(solution: Solution, new: Any, level: str, interval: str | None) -> Tab
         variables = variables.union(*(design.variables for _, design in model.random))
         if spec.residual is not None and spec.residual.time is not None:
             variables.add(spec.residual.time)
+        if (by := by_column(spec.residual)) is not None:
+            variables.add(by)
         if spec.variance is not None and spec.variance.column is not None:
             variables.add(spec.variance.column)
     categories = {name: list(levels) for name, levels in model.levels.items() if name in variables}
@@ -177,7 +180,6 @@ def _carried(solution: Solution, new: NewRows, known: np.ndarray, weights: np.nd
         of = np.flatnonzero(known == subject)
         seen = np.arange(unit.starts[subject], ends[subject])
         R = structure.covariance(solution.natural, seen)
-        marks = None if new.marks is None else new.marks[of]
-        cross = structure.cross(solution.natural, NewRows(new.times[of], marks), seen)
+        cross = structure.cross(solution.natural, new.at(of), seen)
         result[of] = cross @ np.linalg.solve(R, left[seen])
     return result / np.sqrt(weights)

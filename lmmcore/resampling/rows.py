@@ -78,14 +78,7 @@ def resampled(solution: Solution, times: np.ndarray) -> tuple[Rows, BoundResidua
     y, offset = rows.y[index], rows.offset[index]
     chosen = Rows(None, both[:p], both[p:], y, offset, weights, tuple(units), rows.visits)
     structure = solution.model.structure
-    return chosen, None if structure is None else _rebound(structure, units[-1], index)
-
-
-def _rebound(structure: BoundResidual, unit: SortedRows, index: np.ndarray) -> BoundResidual:
-    """The same law over the rows index of the old ones."""
-    if isinstance(structure, ScaledResidual):
-        return replace(structure, marks=structure.marks[index], rows=unit)
-    return replace(structure, rows=unit)  # type: ignore[type-var]
+    return chosen, None if structure is None else structure.rebound(units[-1], index)
 
 
 def fit_rows(solution: Solution, rows: Rows, structure: BoundResidual | None) -> Refits:

@@ -46,8 +46,9 @@ class Written:
         V = np.eye(model.n)
         if model.structure is not None:
             own = np.array([known["Residual", name] for name in model.structure.parameter_names])
-            if getattr(model.structure.law, "as_rho", False):  # computed with its range
-                own[0] = -1 / np.log(own[0])
+            for part in model.structure.parts:
+                if getattr(part.law, "as_rho", False):  # computed with its range
+                    own[part.place.start] = -1 / np.log(own[part.place.start])
             V = np.where(self.same[-1], model.structure.covariance(own, np.arange(model.n)), 0.0)
         V *= known["Residual", "sd__Observation"] ** 2
         if model.rows.weights is not None:

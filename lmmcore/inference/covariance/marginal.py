@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lmmcore.covariance.residual import by_column
 from lmmcore.covariance.visits import visit_label
 from lmmcore.data.table import Table, positive_weights, read, to_frame
 from lmmcore.errors import DataError
@@ -86,6 +87,12 @@ def residual_covariance(solution: Solution, table: Table) -> np.ndarray:
             label = visit_label(model.rows.visits, new.times[np.argwhere(twice)[0][0]])
             time = f"{model.spec.residual.time} = {label}"
             raise DataError(f"Two of the rows are at {time}; a residual correlation needs one row a time.")
+        if new.levels is not None and np.any(same & (new.levels[:, None] != new.levels)):
+            by = by_column(model.spec.residual)
+            raise DataError(
+                f"The rows of one subject must have the same level of {by!r}, which has a covariance of its "
+                "own for each."
+            )
         check_room(solution, int(same.sum(axis=1).max()))
         matrices = structure.written_out.matrices(z, structure.new_marks(new)[None])
         R = np.where(same, matrices.value[0], 0.0)
@@ -113,6 +120,8 @@ def needed_variables(solution: Solution, constant_residual: bool = False) -> lis
         return sorted(names)
     if spec.residual is not None and spec.residual.time is not None:
         names.add(spec.residual.time)
+    if (by := by_column(spec.residual)) is not None:
+        names.add(by)
     if spec.variance is not None:
         column, offset = spec.variance.column, spec.offset
         names |= {column} if column else {*model.fixed.variables, *([offset] if offset else [])}

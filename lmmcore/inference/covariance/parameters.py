@@ -12,8 +12,9 @@ from functools import partial
 
 import numpy as np
 
+from lmmcore.covariance.parameter import ANGLE, LOG, SD, End, Jet, Scale
 from lmmcore.inference.covariance.residual_parameters import residual_parameters
-from lmmcore.inference.covariance.scales import ANGLE, LOG, SD, End, Jet, Parameter, Scale
+from lmmcore.inference.covariance.scales import Parameter
 from lmmcore.likelihood.objective import Objective
 from lmmcore.model.specification import Model, RandomBlock
 

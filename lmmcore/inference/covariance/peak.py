@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lmmcore.covariance.parameter import SHARE
 from lmmcore.estimate.solution import SMALL, Solution, solve
 from lmmcore.inference.covariance.components import covariance_of_tau, estimates, on_boundary, tau_of
 from lmmcore.inference.covariance.parameters import covariance_parameters
-from lmmcore.inference.covariance.scales import SHARE, Parameter
+from lmmcore.inference.covariance.scales import Parameter
 from lmmcore.likelihood.objective import Objective
 from lmmcore.runtime.memoise import remembered
 

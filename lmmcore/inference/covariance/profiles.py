@@ -16,10 +16,11 @@ from typing import Protocol
 
 import numpy as np
 
+from lmmcore.covariance.parameter import PLAIN, End, Scale
 from lmmcore.estimate.solution import Solution
 from lmmcore.inference.covariance.constrained import Constraint, Fixed, Free, Minimum, Without, minimise
 from lmmcore.inference.covariance.peak import Peak, peak
-from lmmcore.inference.covariance.scales import PLAIN, End, Parameter, Scale
+from lmmcore.inference.covariance.scales import Parameter
 
 # First step from an estimate on the boundary, relative to what one unit's rows tell.
 FIRST_STEP = 0.3

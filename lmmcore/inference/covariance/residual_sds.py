@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from lmmcore.covariance.by_level import category_of
+from lmmcore.covariance.residual import by_column
 from lmmcore.data.table import Factor, to_frame
 from lmmcore.errors import ArgumentError
 from lmmcore.estimate.solution import Solution
@@ -75,6 +77,8 @@ def _distinct(solution: Solution) -> tuple[dict[str, list[Any]], np.ndarray]:
                 "fit.augment() has fitted values, and residual_pearson the residuals over it."
             )
         names.append(spec.variance.column)
+    if (by := by_column(spec.residual)) is not None:
+        names.append(by)
     if spec.residual is not None and spec.residual.time is not None and _varies_by_time(solution):
         names.append(spec.residual.time)
     if not names:
@@ -97,10 +101,15 @@ def _distinct(solution: Solution) -> tuple[dict[str, list[Any]], np.ndarray]:
 
 
 def _varies_by_time(solution: Solution) -> bool:
-    law = solution.model.structure.law if solution.model.structure is not None else None
-    if law is None:
-        return False
-    times = np.unique(solution.model.rows.units[-1].times)
-    size = len(law.independence)
-    variance = law.variance(solution.natural[:size], times)
-    return bool(np.ptp(variance) > 1e-12 * variance.max())
+    model, structure = solution.model, solution.model.structure
+    times = model.rows.units[-1].times
+    for part in () if structure is None else structure.parts:
+        own = times
+        if (by := by_column(model.spec.residual)) is not None:
+            column = category_of(by, model.table.columns[by])
+            codes = column.codes if model.rows.order is None else column.codes[model.rows.order]
+            own = times[codes == column.levels.index(part.of)]
+        variance = part.law.variance(solution.natural[part.place], np.unique(own))
+        if np.ptp(variance) > 1e-12 * variance.max():
+            return True
+    return False

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lmmcore.covariance.random import Block
+from lmmcore.covariance.residual import by_column
 from lmmcore.errors import FitError
 from lmmcore.estimate.solution import Fitted, Solution
 from lmmcore.inference.models.chibar import ChiBar, chi_square, cone_weights, half_space
@@ -102,7 +103,10 @@ def _named(fits: tuple[Fitted | Mapping[str, Fitted], ...]) -> dict[str, Solutio
 
 def _label(solution: Solution) -> str:
     residual = solution.model.spec.residual
-    return solution.formula if residual is None else f"{solution.formula} + {residual.type}({residual.time})"
+    if residual is None:
+        return solution.formula
+    by = by_column(residual)
+    return f"{solution.formula} + {residual.type}({residual.time}{'' if by is None else f', by={by}'})"
 
 
 def check_comparable(fits: Sequence[Solution]) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lmmcore.covariance.random import Block
+from lmmcore.covariance.residual import by_column
+from lmmcore.covariance.variance import ByGroup
 from lmmcore.model.grouping import same_levels
 from lmmcore.model.specification import Model, RandomBlock
 
@@ -145,7 +147,9 @@ def _residual(null: Model, alternative: Model) -> int | None:
     small, large = null.spec, alternative.spec
     if small.weights != large.weights or small.offset != large.offset:
         return None
-    if small.variance not in (None, large.variance) or not _is_case(null, alternative):
+    by = by_column(large.residual)
+    of_levels = None if by is None else ByGroup(by)  # a covariance of each level holds its SD
+    if small.variance not in (None, large.variance, of_levels) or not _is_case(null, alternative):
         return None
     count = [0 if m.structure is None else len(m.structure.parameter_names) for m in (null, alternative)]
     return count[1] - count[0] if count[1] >= count[0] else None
@@ -153,8 +157,13 @@ def _residual(null: Model, alternative: Model) -> int | None:
 
 def _is_case(null: Model, alternative: Model) -> bool:
     old, new = null.spec.residual, alternative.spec.residual
+    by = by_column(new)
     if old is None:  # a structure without parameters (a random walk) is never independence
-        return new is None or len(_law_parameters(alternative)) > 0
+        # Where every level's correlation is at its end, that is no test of one parameter.
+        several_ends = by is not None and new is not None and new.type in ONE_SIDED
+        return new is None or (len(_law_parameters(alternative)) > 0 and not several_ends)
+    if by_column(old) not in (None, by):
+        return False
     if new is None or not same_levels(null.groups[-1].factor, alternative.groups[-1].factor):
         return False
     if old.time not in (None, new.time):
@@ -170,8 +179,8 @@ def _is_case(null: Model, alternative: Model) -> bool:
 
 
 def _law_parameters(model: Model) -> tuple[str, ...]:
-    law = None if model.structure is None else model.structure.law
-    return () if law is None else law.parameter_names
+    parts = () if model.structure is None else model.structure.parts
+    return tuple(part.named(name) for part in parts for name in part.law.parameter_names)
 
 
 def _at_the_boundary(null: Model, alternative: Model) -> tuple[bool, tuple[str, ...]]:
