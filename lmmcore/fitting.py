@@ -32,7 +32,8 @@ def fit(
     method : "REML", or "ML" to compare models that differ in their fixed effects.
     residual : None for independent residuals, or a residual structure such as AR1("time").
     variance : None, or a variance structure: ByGroup("arm"), Power(of="fitted"), Power(of="x").
-    weights, offset : columns; prior weights mean variance sigma^2 / weight.
+    weights, offset : columns; prior weights mean variance sigma^2 / weight; `+ offset(x)` in the formula is
+        the same as offset="x".
     categories : {column: levels}; the first level is the reference.
 
     Rows with a missing value in a variable of the model are left out and counted. Raises FormulaError,

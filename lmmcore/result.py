@@ -352,7 +352,9 @@ class Fit:
     ) -> Any:
         """Frame: prediction for new rows, and for an interval std_error, df, conf_low, conf_high, of the
         population's mean, of a (known or new) subject's expected response, or of a single response;
-        lmmcore.prediction.predict.INTERVALS says which uncertainty each holds."""
+        lmmcore.prediction.predict.INTERVALS says which uncertainty each holds. At level="subject" the column
+        known_subject says whether the fit knows the row's subject; an unknown one gets the population's
+        prediction."""
         return predict(self.solution, new, level, interval, conf_level)
 
     def save(self, path: str | Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from lmmcore.covariance.residual import Residual, by_column, subject_columns
 from lmmcore.covariance.variance import Variance
 from lmmcore.data.table import Table, read
-from lmmcore.errors import FitError
+from lmmcore.errors import FitError, FormulaError
 from lmmcore.estimate.effects import blups
 from lmmcore.estimate.residuals import fitted_values
 from lmmcore.estimate.solution import Solution, solve
@@ -49,6 +49,13 @@ def estimate(
     )
     levels = arguments.levels(categories)
     parsed = parse(formula)
+    if parsed.offset is not None:
+        if offset is not None:
+            raise FormulaError(
+                f"The formula has offset({parsed.offset}) and the argument offset names {offset!r}: a model "
+                "has one offset, so keep one of them, or add them up in a column of the data before."
+            )
+        offset = parsed.offset
     grouping = {column for term in parsed.random for column in term.group}
     variables = set(parsed.variables)
     if residual is not None:

@@ -44,7 +44,7 @@ FUNCTIONS = tuple(dict.fromkeys([*ELEMENTWISE, "poly", "bs", "cr", *SCALARS, "C"
 _INSTEAD = {"factor": "C", "as.factor": "C"}  # where spelling does not tell
 # What other programs write into the formula and stands beside it here.
 _BESIDE = {
-    "offset": "leave it out of the formula and name the column by the argument offset='x'",
+    "offset": "an offset is one column added to the others, y ~ x + offset(z), or the argument offset='z'",
     "relevel": "the reference is the first level listed in the argument categories={'arm': ['b', 'a', 'c']}",
     "weights": "leave it out of the formula and name the column by the argument weights='w'",
 }
@@ -65,7 +65,7 @@ def check_function(name: str, place: str) -> None:
     if name in FUNCTIONS:
         return
     if name in _BESIDE:
-        raise FormulaError(f"{name}() {place} is no term of a formula: {_BESIDE[name]}.")
+        raise FormulaError(f"{name}() {place} cannot stand there: {_BESIDE[name]}.")
     near = _INSTEAD.get(name) or next(iter(get_close_matches(name, FUNCTIONS, 1)), None)
     hint = f"; did you mean {near!r}?" if near else "."
     raise FormulaError(

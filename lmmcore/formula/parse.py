@@ -98,7 +98,13 @@ class _Parser:
         terms = self.sum()
         if self.token.kind != "end":
             raise self.unexpected()
-        return Formula(response, terms.ordered(), tuple(terms.random), self.text)
+        if len(terms.offsets) > 1:
+            raise FormulaError(
+                f"The formula {short(self.text)} has {len(terms.offsets)} offsets, but can have one: add "
+                "them up in a column of the data before."
+            )
+        offset = next(iter(terms.offsets), None)
+        return Formula(response, terms.ordered(), tuple(terms.random), self.text, offset)
 
     def response(self) -> str:
         if self.token.kind not in ("name", "quoted"):
@@ -130,6 +136,9 @@ class _Parser:
                 if operand.random:
                     self.place = at
                     raise self.error("A random term can be added, but not removed,")
+                if operand.offsets:
+                    self.place = at
+                    raise self.error("An offset can be added, but not removed,")
                 remove(total, operand)
             else:
                 add(total, operand)
@@ -189,6 +198,8 @@ class _Parser:
             if not inside.random:
                 raise self.error(f"{token.value}() takes a random term, e.g. {token.value}(1 + t | id);")
             return inside
+        if token.kind == "name" and token.value == "offset" and self.at_next("("):
+            return self.offset()
         if token.kind in ("name", "quoted"):
             factor = self.factor()
             return Sum({frozenset([factor]): (factor,)})
@@ -204,6 +215,18 @@ class _Parser:
             return self.parenthesis(token)
         raise self.unexpected()
 
+    def offset(self) -> Sum:
+        """offset(column): what is added to the mean with coefficient 1."""
+        self.place += 2
+        column = self.token
+        if column.kind not in ("name", "quoted") or not self.at_next(")"):
+            raise self.error(
+                "offset() takes one column: compute the expression as a column of the data before and write "
+                "e.g. offset(exposure);"
+            )
+        self.place += 2
+        return Sum(offsets=[column.value])
+
     def parenthesis(self, opening: Token, covariance: str = "unstructured") -> Sum:
         if self.at("|", "||"):
             raise self.error("A random term needs effects before '|', e.g. (1 | id);")
@@ -212,6 +235,8 @@ class _Parser:
         if bar is not None:
             if inside.random:
                 raise self.error("A random term cannot stand inside another;")
+            if inside.offsets:
+                raise self.error("An offset is no random effect: write + offset(x) outside the random term,")
             effects = " ".join(self.text[opening.stop : bar.start].split())
             groups = self.groups()
         if not self.accept(")"):
@@ -287,6 +312,8 @@ class _Parser:
 
     def plain(self, left: Sum, right: Sum, operator: Token) -> None:
         """Only fixed terms can be multiplied."""
+        if left.offsets or right.offsets:
+            raise self.error(f"An offset can only be added, not combined with {operator.value!r},")
         if left.random or right.random:
             raise self.error(f"A random term can only be added, not combined with {operator.value!r},")
         for operand in (left, right):

@@ -35,12 +35,14 @@ class RandomTerm:
 
 @dataclass(frozen=True)
 class Formula:
-    """A formula as terms. response : a column or a function call, e.g. "log(y)"."""
+    """A formula as terms. response : a column or a function call, e.g. "log(y)"; offset : the column of
+    offset(x), None without."""
 
     response: str
     fixed: tuple[Term, ...]
     random: tuple[RandomTerm, ...]
     text: str
+    offset: str | None = None
 
     @cached_property
     def variables(self) -> tuple[str, ...]:
@@ -57,11 +59,13 @@ class Formula:
 
 @dataclass
 class Sum:
-    """Terms added so far. intercept : added (1) True, removed (0 or - 1) False, not mentioned None."""
+    """Terms added so far. intercept : added (1) True, removed (0 or - 1) False, not mentioned None;
+    offsets : columns of offset(x)."""
 
     terms: dict[frozenset[str], Term] = field(default_factory=dict)
     intercept: bool | None = None
     random: list[RandomTerm] = field(default_factory=list)
+    offsets: list[str] = field(default_factory=list)
 
     def all(self) -> list[Term]:
         """Terms, with the intercept if it was asked for."""
@@ -79,6 +83,7 @@ def add(total: Sum, operand: Sum) -> None:
     if operand.intercept is not None:
         total.intercept = operand.intercept
     total.random.extend(operand.random)
+    total.offsets.extend(operand.offsets)
 
 
 def remove(total: Sum, operand: Sum) -> None:

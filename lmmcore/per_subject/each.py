@@ -151,6 +151,11 @@ def fit_each(
             f"fit_each takes fixed effects only, but the formula has {parsed.random[0].text}; leave it out "
             "and name the grouping column, e.g. by='id'."
         )
+    if parsed.offset is not None:
+        raise FormulaError(
+            f"fit_each takes no offset({parsed.offset}): subtract the column from the response in the data "
+            "before."
+        )
     table = read(data, parsed.variables, [arguments.name(by, "by")], arguments.levels(categories))
     design = Design.learn(parsed.fixed, table)
     if not design.names:

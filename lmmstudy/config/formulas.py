@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lmmcore.errors import LmmError
+from lmmcore.errors import FormulaError, LmmError
 from lmmcore.formula.parse import parse
 
 PARTS = ("residual", "variance")
@@ -46,6 +46,16 @@ def keys_of(model: Mapping[str, Any]) -> set[str]:
         {"time"} if residual and "time" not in residual and residual["type"] != "compound_symmetry" else set()
     )
     return timed | {key for text in texts for key in re.findall(r"\{(\w+)\}", text)}
+
+
+def check_formula(formula: str) -> None:
+    """FormulaError unless the engine can read the formula and a report can show its model."""
+    offset = parse(formula).offset
+    if offset is not None:
+        raise FormulaError(
+            f"A study has no offset({offset}), because its reports cannot show one: subtract the column from "
+            "the response in the raw data, or fit the model by lmm.fit in Python."
+        )
 
 
 def columns_of(formula: str) -> list[str]:

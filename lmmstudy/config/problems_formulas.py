@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lmmcore.errors import LmmError
-from lmmcore.formula.parse import parse
 from lmmstudy.base.text import one_line, shown
-from lmmstudy.config.formulas import columns_of_fit
+from lmmstudy.config.formulas import check_formula, columns_of_fit
 
 
 def problems_of_formulas(plan: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -15,7 +14,7 @@ def problems_of_formulas(plan: Mapping[str, Mapping[str, Any]]) -> Iterator[str]
     for dataset, jobs in plan.items():
         for model, design in jobs["fit"].items():
             try:
-                parse(design["formula"])
+                check_formula(design["formula"])
             except LmmError as error:
                 yield one_line(
                     f"{model} cannot be fitted to {dataset}: {shown(design['formula'], 200)}: {error}"

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from lmmcore.estimate.fit import estimate
 from lmmcore.estimate.solution import Solution
+from lmmstudy.config.formulas import check_formula
 from lmmstudy.fitting.structures import residual_of, variance_of
 
 
@@ -18,6 +19,7 @@ def fit_table(
 
     model : a record, or anything else with its keys `formula`, `residual_structure` and `variance`.
     """
+    check_formula(model["formula"])
     levels = {c: [str(level) for level in levels] for c, levels in (categories or {}).items()}
     return estimate(
         model["formula"],

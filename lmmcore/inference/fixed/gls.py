@@ -92,6 +92,11 @@ def gls(
             f"gls takes fixed effects only, but the formula has {parsed.random[0].text}; leave it out, the "
             "covariance of the rows comes from covariance=."
         )
+    if parsed.offset is not None:
+        raise FormulaError(
+            f"gls takes no offset({parsed.offset}): subtract the column from the response in the data "
+            "before; the offset of a fit given as covariance= is taken over."
+        )
     categories = arguments.levels(categories)
     if isinstance(covariance, Fitted):
         return _with_fit(parsed, data, covariance, categories)

@@ -63,7 +63,6 @@ def test_settings_as_r_writes_them():
 @pytest.mark.parametrize(
     "formula, pointed",
     [
-        ("y ~ x + offset(z) + (1 | id)", "offset='x'"),
         ("y ~ relevel(arm, ref) + (1 | id)", "categories="),
         ("y ~ x + weights(w)", "weights='w'"),
     ],
@@ -71,3 +70,54 @@ def test_settings_as_r_writes_them():
 def test_what_an_argument_does(formula, pointed):
     with pytest.raises(lmm.FormulaError, match=pointed):
         parse(formula)
+
+
+def with_exposure():
+    """60 rows of 12 subjects, y in thousandths so that R reads the same numbers."""
+    rng = np.random.default_rng(3)
+    person = np.repeat(np.arange(12), 5)
+    x, z = np.tile(np.arange(5.0), 12), np.round(rng.normal(10, 3, 60), 3)
+    y = np.round(1 + 0.5 * x + z + rng.normal(0, 2, 12)[person] + rng.normal(0, 1, 60), 3)
+    return pl.DataFrame({"y": y, "x": x, "z": z, "id": person})
+
+
+def test_offset_is_that_of_lme4():
+    """R 4.2.2, lme4 1.1-31: lmer(y ~ x + offset(z) + (1 | id)): logLik, fixef, predict(m)[1]."""
+    frame = with_exposure()
+    fit = lmm.fit("y ~ x + offset(z) + (1 | id)", frame)
+    named = lmm.fit("y ~ x + (1 | id)", frame, offset="z")
+    assert fit.loglik == named.loglik == pytest.approx(-106.84004582, abs=1e-6)
+    assert list(fit.beta.values()) == pytest.approx([0.37388333, 0.38935], abs=1e-5)
+    first = fit.predict(frame, level="subject")["prediction"][0]
+    assert first == pytest.approx(14.35748869, abs=1e-4)
+    assert parse("y ~ (x + offset(`z`)) + (1 | id)").offset == "z"
+    assert parse("y ~ offset + x").fixed == ((), ("offset",), ("x",))
+
+
+@pytest.mark.parametrize(
+    "formula, sentence",
+    [
+        ("y ~ x + offset(log(z)) + (1 | id)", "takes one column: compute the expression as a column"),
+        ("y ~ x + offset(2 * z)", "takes one column"),
+        ("y ~ x + offset()", "takes one column"),
+        ("y ~ x + offset(z) + offset(w)", "has 2 offsets, but can have one"),
+        ("y ~ x - offset(z)", "can be added, but not removed"),
+        ("y ~ x * offset(z)", "can only be added, not combined with"),
+        ("y ~ x + (x + offset(z) | id)", "is no random effect"),
+        ("offset(y) ~ x", "one column added to the others"),
+        ("y ~ log(offset(z))", "one column added to the others"),
+    ],
+)
+def test_other_offsets(formula, sentence):
+    with pytest.raises(lmm.FormulaError, match=sentence):
+        parse(formula)
+
+
+def test_offset_twice_or_where_there_is_none():
+    frame = with_exposure()
+    with pytest.raises(lmm.FormulaError, match="has one offset, so keep one of them"):
+        lmm.fit("y ~ x + offset(z) + (1 | id)", frame, offset="z")
+    with pytest.raises(lmm.FormulaError, match="fit_each takes no offset"):
+        lmm.fit_each("y ~ x + offset(z)", frame, by="id")
+    with pytest.raises(lmm.FormulaError, match="gls takes no offset"):
+        lmm.gls("y ~ x + offset(z)", frame, np.eye(60))

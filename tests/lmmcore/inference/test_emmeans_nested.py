@@ -2,8 +2,8 @@
 
 Compared with R 4.2.2, emmeans 1.8.4-1 (nesting as found there; weights = "equal", "proportional", "flat") on
 164 random designs of two crossed and one nested factor with empty cells: the means agree but where R leaves a
-mean of weights "flat" out, as one level of an outer factor has no rows in the cell (2 designs), and where a
-fit of 13 rows has two optima (1).
+mean of weights "flat" out, as one level of an outer factor has no rows in the cell (2 designs), and in one
+design of 13 rows, whose values differ for a reason that was not traced.
 """
 
 import numpy as np
