@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from lmmstudy.base.visits import visit_numbers
 from lmmstudy.clean.layout import Layout
 from lmmstudy.clean.read import ROW
 
@@ -42,40 +43,41 @@ def column_summaries(table: pl.DataFrame, missing: Mapping[str, int], layout: La
 def visits(table: pl.DataFrame, layout: Layout) -> dict[str, Any]:
     """Distinct times, visits per subject, and which subjects were seen at which times.
 
-    table : sorted by subject and time. Times and patterns are given for a grid of at most `MOST_TIMES` times;
-    patterns most frequent first. There are none in data without a time.
+    table : sorted by subject and time. Times and patterns are given for at most `MOST_TIMES` visits, patterns
+    most frequent first. There are none in data whose times make no visits (base.visits).
     """
     person = table[layout.subject].rle_id().to_numpy()
     starts = np.flatnonzero(np.diff(person, prepend=-1.0))
     rows = pl.Series(np.diff(starts, append=person.size))
     summary = {"min": rows.min(), "median": rows.median(), "max": rows.max()}
     none: dict[str, Any] = {"times": [], "per_subject": summary, "patterns": []}
-    times = np.array([]) if layout.time is None else table[layout.time].unique().sort().to_numpy()
-    if not 0 < times.size <= MOST_TIMES:
+    found = _binned(table, layout)
+    if found is None:
         return none
+    times, place = found
     # A pattern is a number whose binary digits are the visits, the first one in front.
-    place = np.searchsorted(times, table[layout.time or ""].to_numpy())
     digit = np.left_shift(1, times.size - 1 - place)
     again = (np.diff(person, prepend=-1.0) == 0) & (np.diff(place, prepend=-1) == 0)
     digit[again] = 0  # several rows at one time are one visit
-    found, subjects = np.unique(np.add.reduceat(digit, starts), return_counts=True)
-    order = np.lexsort((-found, -subjects))[:MOST_PATTERNS]
+    made, subjects = np.unique(np.add.reduceat(digit, starts), return_counts=True)
+    order = np.lexsort((-made, -subjects))[:MOST_PATTERNS]
     patterns = [
-        {"visits": [int(d) for d in f"{found[k]:0{times.size}b}"], "subjects": int(subjects[k])}
-        for k in order
+        {"visits": [int(d) for d in f"{made[k]:0{times.size}b}"], "subjects": int(subjects[k])} for k in order
     ]
     return none | {"times": times.tolist(), "patterns": patterns}
 
 
 def attrition(table: pl.DataFrame, layout: Layout) -> list[dict[str, Any]]:
-    """Subjects and response at each time, by level of the group (`"all"` without one)."""
-    if layout.time is None or table[layout.time].n_unique() > MOST_TIMES:
+    """Subjects and response at each visit, by level of the group (`"all"` without one)."""
+    found = _binned(table, layout)
+    if found is None:
         return []
+    times, place = found
     group = pl.lit("all") if layout.group is None else pl.col(layout.group)
     response = pl.col("value")
     return (
         table.select(
-            pl.col(layout.time).alias("time"),
+            pl.Series("time", times[place]),
             group.alias("group"),
             pl.col(layout.subject).alias("subject"),
             pl.col(layout.response).alias("value"),
@@ -91,6 +93,23 @@ def attrition(table: pl.DataFrame, layout: Layout) -> list[dict[str, Any]]:
         .sort("time", "group")
         .to_dicts()
     )
+
+
+def _binned(table: pl.DataFrame, layout: Layout) -> tuple[np.ndarray, np.ndarray] | None:
+    """The time of each visit, to four digits where its rows have several, and the visit of each row; None
+    where there are none, or more than MOST_TIMES."""
+    if layout.time is None or not table.height:
+        return None
+    time = table[layout.time].to_numpy()
+    place = visit_numbers(table[layout.subject].rle_id().to_numpy().astype(np.int64), time)
+    if place is None or place.max() >= MOST_TIMES:
+        return None
+    rows = np.bincount(place)
+    low, high = np.full(rows.size, np.inf), np.full(rows.size, -np.inf)
+    np.minimum.at(low, place, time)
+    np.maximum.at(high, place, time)
+    mean = [float(f"{total:.4g}") for total in np.bincount(place, weights=time) / rows]
+    return np.where(low == high, low, mean), place
 
 
 def _levels(values: pl.Series, order: list[str] | None) -> dict[str, int]:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-NEAR, WIDE = 0.25, 0.5
+from lmmstudy.base.visits import visit_numbers
+
 ALL = "all"
 """Name of the only group where the design names no grouping column."""
 
@@ -24,26 +25,15 @@ class Rows:
 
 
 def visits(rows: Rows) -> np.ndarray | None:
-    """(n,) number of the visit that each row belongs to, from 0; None where the times make no visits.
-
-    Times of all subjects that lie near each other are one visit: the next one begins after a gap of more than
-    NEAR of the median distance in time between two successive rows of a subject. Where a visit would be wider
-    than WIDE of that distance there are no common visits.
-    """
-    names, codes = np.unique(np.array(rows.subject), return_inverse=True)
+    """(n,) number of the visit of each row, None where the times make no visits (base.visits)."""
+    _, codes = np.unique(np.array(rows.subject), return_inverse=True)
     order = np.lexsort((rows.time, codes))
-    steps = np.diff(rows.time[order])[np.diff(codes[order]) == 0]
-    distinct = np.unique(rows.time)
-    if not (steps > 0).any():
-        return np.searchsorted(distinct, rows.time)
-    step = float(np.median(steps[steps > 0]))
-    first = np.concatenate([[True], np.diff(distinct) > NEAR * step])
-    number = np.cumsum(first) - 1
-    starts = distinct[first]
-    ends = distinct[np.append(np.flatnonzero(first)[1:] - 1, distinct.size - 1)]
-    if (ends - starts).max() > WIDE * step:
+    found = visit_numbers(codes[order], rows.time[order])
+    if found is None:
         return None
-    return number[np.searchsorted(distinct, rows.time)]
+    result = np.empty(found.size, dtype=np.intp)
+    result[order] = found
+    return result
 
 
 def values(frame: Any, name: str) -> list[Any]:
