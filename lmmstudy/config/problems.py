@@ -13,6 +13,7 @@ from lmmstudy.config.problems_question import check_question
 from lmmstudy.config.problems_structures import COLUMN_KEYS, check_keys, check_structures, listed
 from lmmstudy.config.problems_values import (
     check_names,
+    check_numbers,
     check_replicates,
     check_storable,
     check_text_format,
@@ -111,6 +112,7 @@ def _check_dataset(where: str, dataset: Mapping[str, Any], models: Mapping[str, 
         yield f"{where}.candidates: there is no model {candidate!r}{near} (models: {known})"
     yield from check_text_format(where, dataset)
     yield from check_times(where, dataset)
+    yield from check_numbers(where, dataset)
     yield from check_question(where, dataset)
     if isinstance(fixed := dataset.get("fixed"), str) and "~" in fixed:
         yield f"{where}.fixed: {fixed!r} must be the right-hand side alone, without '~'"

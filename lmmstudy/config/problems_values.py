@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Any
 
 from lmmstudy.base.text import shown
+from lmmstudy.config.formulas import in_formula
 
 LARGEST = 1e100
 """Larger numbers are slips: nothing is measured in them, and their squares and sums are soon infinite."""
@@ -66,6 +67,30 @@ def check_text_format(where: str, dataset: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
+def check_numbers(where: str, dataset: Mapping[str, Any]) -> Iterator[str]:
+    """The time and the response among the categories: both are numbers."""
+    categories = dataset.get("categories")
+    listed = categories if isinstance(categories, Mapping) else {}
+    response, time = (str(dataset.get(key)) for key in ("response", "time"))
+    if response in listed:
+        yield f"{where}.categories.{response}: the response is a number, no category; leave it out"
+    if time not in listed:
+        return
+    levels = listed[time] if isinstance(listed[time], list) else []
+    names = [level for level in levels if not _is_number(level)]
+    if names:
+        yield (
+            f"{where}.time: {time!r} holds visits by name, such as {shown(names[0])}, and times are "
+            "numbers: add a column of numbers (weeks, or 1, 2, 3) and name it as `time`; the names may stay "
+            f"in `fixed` and in the `residual: {{time: {time}}}` of a model"
+        )
+    else:
+        yield (
+            f"{where}.categories.{time}: the time is a number, no category; leave it out, and write "
+            f"C({in_formula(time)}) in `fixed` for a mean of its own at each time"
+        )
+
+
 def check_times(where: str, dataset: Mapping[str, Any]) -> Iterator[str]:
     """Keys about dates and wide tables that contradict each other."""
     for key in ("time_zero", "date_format"):
@@ -98,6 +123,13 @@ def check_replicates(where: str, dataset: Mapping[str, Any]) -> Iterator[str]:
             f"{where}.duplicates: without `time` and `occasion` nothing tells the rows of a subject apart, "
             "so that none is a duplicate; leave it out"
         )
+
+
+def _is_number(level: Any) -> bool:
+    try:
+        return isfinite(float(level)) and not isinstance(level, bool)
+    except (TypeError, ValueError):
+        return False
 
 
 def _is_moment(text: str) -> bool:

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from lmmstudy.config.docs import README, render
 from lmmstudy.config.formulas import columns_of, fill
+from lmmstudy.config.problems_values import check_numbers
 from lmmstudy.config.study import ConfigError, load, plan, read_schema
 
 CONFIG = {
@@ -183,3 +184,19 @@ def test_the_schema_is_a_schema_closed_and_described():
 
 def test_readme_is_up_to_date():
     assert Path(README).read_text("utf-8") == render(read_schema()), "run `make docs`"
+
+
+@pytest.mark.parametrize(
+    ("categories", "expected"),
+    [
+        ({"week": ["baseline", "week 4"]}, "d.time: 'week' holds visits by name, such as 'baseline'"),
+        ({"week": [0, 4]}, "d.categories.week: the time is a number, no category"),
+        ({"week": ["0", "4"]}, "write C(week) in `fixed`"),
+        ({"y": [1, 2]}, "d.categories.y: the response is a number, no category; leave it out"),
+        ({"arm": ["a", "b"]}, None),
+    ],
+)
+def test_time_and_response_are_no_categories(categories, expected):
+    dataset = {"subject": "id", "time": "week", "response": "y", "fixed": "arm", "categories": categories}
+    found = list(check_numbers("d", dataset))
+    assert len(found) == (expected is not None) and (expected is None or expected in found[0])
