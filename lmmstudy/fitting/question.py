@@ -224,14 +224,20 @@ class _Asked:
         return {"kind": "coefficient", "name": term, "estimates": [row]}
 
     def _terms(self) -> Json:
-        """Nothing is asked of time or groups: whether the fixed effects matter, or what the mean is."""
+        """Nothing is asked of time or groups: whether the levels of the only column, a category, differ;
+        whether the fixed effects matter; or what the mean is."""
+        columns = sorted({name for term in self.fit.model.fixed.terms for f in term for name in variables(f)})
+        if len(columns) == 1 and is_category(self.fit.model, columns[0]):
+            self.group = columns[0]
+            self.levels = tuple(str(v) for v in self._means(columns).cells[self.group])
+            return self._levels(self._pairs_of(None), None)
         terms = [term for term in self.fit.model.terms if term != "Intercept"]
         if len(terms) < 2:
             return (
                 self._coefficient((terms or list(self.fit.model.terms))[0]) if self.fit.model.terms else NONE
             )
         (row,) = _rows(contrast(self.fit, [{term: 1.0} for term in terms], df=self.report["df"]))
-        row["hypothesis"] = f"The mean of {self.response} is the same whatever the fixed effects."
+        row["hypothesis"] = f"The mean of {self.response} {_indifferent(columns)}."
         return {"kind": "terms", "name": "all fixed effects", "joint": row}
 
     def _times(self, most: int) -> list[float]:
@@ -241,6 +247,15 @@ class _Asked:
             seen = np.array([float(v) for v in self._means([self.time]).cells[self.time]])
             most = len(seen)
         return points(seen, most)
+
+
+def _indifferent(columns: Sequence[str]) -> str:
+    """That a mean does not depend on any of the columns."""
+    if len(columns) == 1:
+        return f"does not change with {columns[0]}"
+    if len(columns) == 2:
+        return f"changes with neither {columns[0]} nor {columns[1]}"
+    return f"changes with none of {', '.join(columns[:-1])} and {columns[-1]}"
 
 
 def points(values: np.ndarray, most: int = TIMES) -> list[float]:

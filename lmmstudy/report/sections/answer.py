@@ -117,7 +117,10 @@ def _pairs(study: Study, found: Json, level: str) -> Table:
                      p_value(row["p_value"])))  # fmt: skip
     heads = (*by, "Difference", "Estimate", f"{level} CI", "df", "p")
     what = "slopes" if found["slopes"] else "means"
-    caption = f"Differences of the {what} between the levels of {study.group}"
+    group = next(
+        name for name in (found["means"] or found["slopes"])[0] if name not in (*NUMBERS, study.time)
+    )
+    caption = f"Differences of the {what} between the levels of {group}"
     return Table(
         caption, heads, tuple(body), "l" * len(by) + "lrrrr", found["pairs_note"], len(body) > FOLDED
     )

@@ -16,7 +16,7 @@ from lmmstudy.config.problems_question import check_question
 from lmmstudy.fitting.answer import key
 from lmmstudy.fitting.curves import curves
 from lmmstudy.fitting.margin import margin
-from lmmstudy.fitting.question import answer
+from lmmstudy.fitting.question import answer as answer_to
 
 ROOT = Path(__file__).resolve().parents[3]
 REPORT = {"df": "satterthwaite", "conf_level": 0.95}
@@ -26,6 +26,10 @@ RATS = {"time": "Time", "response": "weight", "group": "Diet"}
 
 def orthodont(fixed, random="(1 + age | Subject)"):
     return lmm.fit(f"distance ~ {fixed} + {random}", str(ROOT / "data/raw/orthodont.csv"))
+
+
+def answer(fit, design, report):
+    return answer_to(fit.solution, design, report)
 
 
 def rats(fixed):
@@ -185,10 +189,43 @@ def test_curves_are_tested_with_all_they_are_made_of():
     """The same curve in another basis, the same F: that of the coefficients of all its columns together."""
     for formula in ("poly(age, 3) * Sex", "(age + I(age ** 2) + I(age ** 3)) * Sex", "bs(age, df=3) * Sex"):
         fit = orthodont(formula, "(1 | Subject)")
-        own, apart = curves(fit, "satterthwaite")
+        own, apart = curves(fit.solution, "satterthwaite")
         terms = [t for t in fit.terms if "age" in t and "Sex" in t]
         test = fit.contrast([{t: 1.0} for t in terms]).to_dicts()[0]
         assert (own["term"], apart["term"]) == ("age", "age:Sex") and own["num_df"] == apart["num_df"] == 3
         assert_allclose([own["statistic"], apart["statistic"]], [35.34733, test["statistic"]], rtol=1e-6)
     for formula in ("age * Sex", "C(age) * Sex", "Sex"):
-        assert not curves(orthodont(formula, "(1 | Subject)"), "satterthwaite")
+        assert not curves(orthodont(formula, "(1 | Subject)").solution, "satterthwaite")
+
+
+MACHINES = """
+52.0 52.8 53.1 51.8 52.8 53.1 60.0 60.2 58.4 51.1 52.3 50.3 50.9 51.8 51.4 46.4 44.8 49.2 62.1 62.6
+64.0 59.7 60.0 59.0 68.6 65.8 69.7 63.2 62.8 62.2 64.8 65.0 65.4 43.7 44.2 43.0 67.5 67.2 66.9 61.5
+61.7 62.3 70.8 70.6 71.0 64.1 66.2 64.0 72.1 72.0 71.1 62.0 61.4 60.5
+"""
+
+
+def test_the_levels_of_the_only_category_are_compared():
+    """nlme's Machines. f <- lmer(score ~ Machine + (1 | Worker/Machine)); anova(f);
+    e <- emmeans(f, "Machine", lmer.df = "satterthwaite"); pairs(e, reverse = TRUE)"""
+    data = pl.DataFrame(
+        {
+            "Worker": [f"w{k // 3 % 6 + 1}" for k in range(54)],
+            "Machine": [m for m in "ABC" for _ in range(18)],
+            "score": [float(v) for v in MACHINES.split()],
+        }
+    )
+    fit = lmm.fit("score ~ Machine + (1 | Worker/Machine)", data)
+    found = answer(fit, {"response": "score"}, REPORT)
+    assert found["joint"]["hypothesis"] == "The mean of score is the same in every Machine."
+    assert found["joint"]["p_value"] == pytest.approx(0.0002855, rel=1e-3)
+    assert_allclose([r["estimate"] for r in found["means"]], [52.35556, 60.32222, 66.27222], rtol=1e-6)
+    assert_allclose([r["p_value"] for r in found["pairs"]], [0.0111, 0.0002, 0.0507], atol=6e-5)
+
+
+def test_terms_are_named_in_the_hypothesis():
+    data = pl.read_csv(ROOT / "data/raw/orthodont.csv").with_columns(z=np.arange(108) % 3 * 1.0)
+    found = answer(
+        lmm.fit("distance ~ Sex + z + (1 | Subject)", data), {"response": "distance", "time": "age"}, REPORT
+    )
+    assert found["joint"]["hypothesis"] == "The mean of distance changes with neither Sex nor z."
