@@ -65,10 +65,11 @@ class Quantiles:
             return f"{self.n} values are too few to judge whether they are normal."
         where = f"the simultaneous {self.conf_level:.0%} band of a normal sample"
         k = len(self.rank)
-        told = f"{k} values" if k == self.n else f"{k} ranks looked at, of {self.n} values,"
+        told = f"{k:,} values" if k == self.n else f"{k} ranks looked at, of {self.n:,} values,"
         if not self.outside:
             return f"All {told} lie within {where}."
-        return f"{self.outside} of the {told} lie outside {where}."
+        verb = "lies" if self.outside == 1 else "lie"
+        return f"{self.outside} of the {told} {verb} outside {where}."
 
     @property
     def qq(self) -> Band:

@@ -67,7 +67,7 @@ def _limit(curve: Curve, quantile: float, sign: int) -> Limit:
     end = curve.ends[0 if sign < 0 else 1]
     longest = sign * (end.coordinate - curve.centre)
     if longest <= 0:
-        sentence = f"{_capital(curve.label)} is estimated at the end of its space."
+        sentence = f"{_capital(curve.label)} is at the end of its space in the fit by maximum likelihood."
         return Limit(end.value, end.coordinate, sentence)
     lost = f"The profile of {curve.label} cannot be followed to the cut-off."
     inside, outside, step = 0.0, np.inf, curve.step

@@ -43,7 +43,7 @@ def _criteria(model: Json) -> Table:
         decimals = 0 if key in ("npar", "nobs") else 3
         rows.append((label, fixed(ml.get(key), decimals), fixed(reml.get(key), decimals)))
     note = " ".join(implied_n(ml)) if ml else ""
-    heads = ("Quantity", "ML", "REML (restricted likelihood)")
+    heads = ("Quantity", "ML", "REML")
     return Table("Likelihood and criteria of the selected model", heads, tuple(rows), "lrr", note)
 
 

@@ -33,7 +33,7 @@ def influence(found: Deletion) -> list[Block]:
     which = f"All {count(len(shown), 'unit')} of {found.group}"
     if len(shown) < len(found.levels):
         which = f"The {len(shown)} of {len(found.levels):,} units of {found.group} with the largest distance"
-    caption = f"{which}: Cook's distance, and the coefficient without the unit (line: of all rows)."
+    caption = f"{which}: Cook's distance, and the estimate without the unit (line: of all rows)."
     chart = deletions(label, found, shown, min(len(found.terms), DRAWN))
     figure = Figure("fig-influence", chart, caption, _table(found, known))
     return [Heading(f"Influence of each {found.group}"), Text(f"{EXPECTED} Seen: {words}"), figure]
@@ -41,14 +41,15 @@ def influence(found: Deletion) -> list[Block]:
 
 def _words(found: Deletion, first: int) -> str:
     distance = fmt(float(found.cooks_distance[first]), 3)
-    largest = f"the largest distance is {distance}, of {found.levels[first]}"
+    largest = f"the largest distance is {distance}, of {found.group} {found.levels[first]}"
     change = np.abs(np.nan_to_num(found.change))
     if not change.size:
         return f"{largest}."
     unit, term = np.unravel_index(np.argmax(change), change.shape)
     decimals = decimals_for(float(found.std_error[term]))
     whole, without = (fixed(float(v), decimals) for v in (found.estimate[term], found.without[unit, term]))
-    moved = f"the coefficient of {found.terms[term]} is {whole}, without {found.levels[unit]} it is {without}"
+    without_it = f"without {found.group} {found.levels[unit]} it is {without}"
+    moved = f"the estimate of {found.terms[term]} is {whole}, {without_it}"
     far = fixed(float(change[unit, term]), 2)
     return f"{largest}; {moved}, the farthest that any moves it ({far} standard errors)."
 

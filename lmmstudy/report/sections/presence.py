@@ -20,7 +20,7 @@ def blocks(study: Study, rows: Rows) -> list[Block]:
     result: list[Block] = [Heading("Who was seen when")]
     complete, subjects = complete_subjects(study)
     if subjects:
-        who = "All" if complete == subjects else f"{complete:,} of"
+        who = "All" if complete == subjects else f"{complete:,} of" if complete else "None of"
         times = count(visits_planned(study), "visit")
         result.append(Text(f"{who} {count(subjects, 'subject')} were seen at each of the {times}."))
     if complete < subjects and visits_planned(study) == len(study.clean["visits"]["times"]):

@@ -168,7 +168,10 @@ def test_limits_at_zero_are_exact_and_said():
 def test_an_estimate_of_zero_has_an_upper_limit():
     row = table(lmm.fit("Yield ~ 1 + (1 | Batch)", frame(f"{DATA}/dyestuff2.csv")))["Batch", "sd__Intercept"]
     assert (row["estimate"], row["conf_low"]) == (0.0, 0.0)
-    assert row["note"] == "The SD of Intercept within Batch is estimated at the end of its space."
+    assert (
+        row["note"]
+        == "The SD of Intercept within Batch is at the end of its space in the fit by maximum likelihood."
+    )
 
 
 def test_a_correlation_means_nothing_where_an_sd_may_be_zero():
