@@ -25,9 +25,10 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--residual",
         type=residual,
-        metavar="TYPE:TIME[,subject=COLUMN[:COLUMN]][,nugget][,homogeneous]",
+        metavar="TYPE:TIME[,subject=COLUMN[:COLUMN]][,by=COLUMN][,nugget][,homogeneous]",
         help="correlation within subjects, e.g. ar1:time, or within combinations of columns, e.g. "
-        f"ar1:time,subject=site:id; TYPE is one of {', '.join(RESIDUALS)}",
+        f"ar1:time,subject=site:id, of its own for each level of a column by ar1:time,by=arm; "
+        f"TYPE is one of {', '.join(RESIDUALS)}",
     )
     parser.add_argument(
         "--variance",
@@ -95,8 +96,10 @@ def residual(text: str) -> dict[str, Any]:
     plain = [part for part in parts if "=" not in part]
     nugget, equal = "nugget" in plain, "homogeneous" in plain
     times = [part for part in plain if part not in ("nugget", "homogeneous")]
-    if set(named) - {"subject"}:
-        raise ArgumentTypeError(f"{text!r}: only subject= may be set, as in ar1:time,subject=id")
+    if set(named) - {"subject", "by"}:
+        raise ArgumentTypeError(
+            f"{text!r}: only subject= and by= may be set, as in ar1:time,subject=id,by=arm"
+        )
     if kind == "compound_symmetry" and times or len(times) > 1:
         raise ArgumentTypeError(f"{text!r} names a time too many")
     if kind != "compound_symmetry" and not times:
@@ -108,7 +111,8 @@ def residual(text: str) -> dict[str, Any]:
     columns = named.get("subject", "").split(":")
     subject = columns if len(columns) > 1 else columns[0] or None
     found = {"type": kind, "time": times[0] if times else None, "subject": subject, "nugget": nugget}
-    return found | ({"heterogeneous": not equal} if kind == "ante_dependence" else {})
+    found |= {"heterogeneous": not equal} if kind == "ante_dependence" else {}
+    return found | ({"by": named["by"]} if named.get("by") else {})
 
 
 def variance(text: str) -> dict[str, str]:

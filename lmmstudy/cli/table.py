@@ -33,8 +33,18 @@ def fit_table(
     residual, variance = residual or {}, variance or {}
     subject = residual.get("subject") or []
     groups = {*model.groups, *([subject] if isinstance(subject, str) else subject)}
-    variables = {*model.variables, residual.get("time"), variance.get("of"), variance.get("column")}
-    categories = {*re.findall(r"\bC\(\s*`?([^`,)]+?)`?\s*[,)]", formula), variance.get("column")}
+    variables = {
+        *model.variables,
+        residual.get("time"),
+        residual.get("by"),
+        variance.get("of"),
+        variance.get("column"),
+    }
+    categories = {
+        *re.findall(r"\bC\(\s*`?([^`,)]+?)`?\s*[,)]", formula),
+        variance.get("column"),
+        residual.get("by"),
+    }
     frame, commas = source.frame, []
     for column in frame.columns:
         values = frame[column]

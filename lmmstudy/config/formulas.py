@@ -90,6 +90,7 @@ def residual_structure(model: Mapping[str, Any], dataset: Mapping[str, Any]) -> 
         "subject": _subject(residual.get("subject") or _innermost(model["formula"]), dataset),
         "nugget": bool(residual.get("nugget", False)),
         **(unequal if residual["type"] == "ante_dependence" else {}),
+        **({"by": fill(residual["by"], dataset)} if "by" in residual else {}),
     }
 
 
@@ -128,7 +129,7 @@ def columns_of_fit(design: Mapping[str, Any]) -> set[str]:
     residual, variance = design["residual_structure"] or {}, design["variance"] or {}
     if not of_formula:
         return set()
-    columns = (residual.get("time"), variance.get("column"), variance.get("of"))
+    columns = (residual.get("time"), residual.get("by"), variance.get("column"), variance.get("of"))
     named = {str(column) for column in columns if column not in (None, FITTED)}
     return {*of_formula, *subject_columns(residual), *named}
 

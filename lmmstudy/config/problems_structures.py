@@ -8,7 +8,7 @@ from lmmstudy.base.text import did_you_mean
 from lmmstudy.config.formulas import FITTED, KEYS
 
 WITH_NUGGET = ("exponential", "gaussian")
-COLUMN_KEYS = {"residual": ("time", "subject"), "variance": ("column", "of")}
+COLUMN_KEYS = {"residual": ("time", "subject", "by"), "variance": ("column", "of")}
 """Keys that name a column, by part of a model."""
 COLUMNS = tuple(key for key in KEYS if key != "fixed")
 """Keys of a dataset that hold one column."""

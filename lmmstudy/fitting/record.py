@@ -51,6 +51,7 @@ def estimates(
         "shares": _shares(reml),
         "r_squared": _r_squared(reml),
         "residual_parameters": dict(reml.residual_parameters),
+        **_levels(reml),
         **_visits(reml),
         "sigma": reml.sigma,
         "groups": group_sizes(reml),
@@ -81,6 +82,13 @@ NONE: dict[str, Any] = {
 def _information(fit: Solution) -> dict[str, Any]:
     names = ("loglik", "deviance", "aic", "aicc", "bic", "npar", "nobs")
     return {name: getattr(fit, name) for name in names}
+
+
+def _levels(fit: Solution) -> dict[str, Any]:
+    """The levels that have a residual covariance of their own, where there are any."""
+    parts = () if fit.model.structure is None else fit.model.structure.parts
+    named = [part.of for part in parts if part.of]
+    return {"residual_levels": named} if named else {}
 
 
 def _visits(fit: Solution) -> dict[str, Any]:

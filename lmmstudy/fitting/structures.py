@@ -1,6 +1,7 @@
 """Residual and variance structures of the configuration as objects of the engine."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import lmmcore as lmm
@@ -31,7 +32,10 @@ VARIANCES: dict[str, Callable[[Structure], Variance]] = {
 
 def residual_of(structure: Structure | None) -> Residual | None:
     """The engine's residual structure of a record's `residual_structure`."""
-    return None if structure is None else RESIDUALS[structure["type"]](structure)
+    if structure is None:
+        return None
+    made: Any = RESIDUALS[structure["type"]](structure)
+    return replace(made, by=structure["by"]) if structure.get("by") else made
 
 
 def variance_of(structure: Structure | None) -> Variance | None:

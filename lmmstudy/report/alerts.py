@@ -15,7 +15,7 @@ from lmmstudy.report.study import Json, Study
 from lmmstudy.report.words.numbers import count, fixed, fmt, p_sentence, percent
 from lmmstudy.report.words.phrases import listing
 from lmmstudy.report.words.residual import boundary_words, rho_text
-from lmmstudy.report.words.residual_numbers import kind
+from lmmstudy.report.words.residual_numbers import by_level, kind
 from lmmstudy.report.words.sentences import STATUS, random_terms
 
 MOST = 7
@@ -105,6 +105,13 @@ def residual_alerts(model: Json, span: float) -> list[Alert]:
         near = name.startswith(("rho", "cor(")) and abs(value) > EXTREME_CORRELATION
         if near and not phrases and kind(model) != "car1":
             found.append(Alert(f"The residual correlation {name} is {rho_text(value)}", "random"))
+    for level, of in by_level(model).items():
+        found += [
+            Alert(f"{level}: {alert.text}", alert.section)
+            for alert in residual_alerts({**of, "certificate": None}, span)
+        ]
+    if by_level(model):
+        return found
     reach = parameters.get("range")
     if kind(model) == "car1" and 0 < parameters["rho"] < 1:
         reach = -1 / math.log(parameters["rho"])

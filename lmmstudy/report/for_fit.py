@@ -156,7 +156,7 @@ def _python(fit: lmm.Fit) -> str:
         arguments.append("method='ML'")
     for name, structure in (("residual", spec.residual), ("variance", spec.variance)):
         if structure is not None:
-            arguments.append(f"{name}=lmm.{structure!r}")
+            arguments.append(f"{name}=lmm.{structure!r}".replace(", by=None", ""))
     if spec.categories:
         arguments.append(f"categories={dict(spec.categories)!r}")
     joined = ",\n    ".join(arguments)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from lmmstudy.report.equation import mathml as m
 from lmmstudy.report.words.numbers import fixed, fmt, plain
 from lmmstudy.report.words.residual import rho_text
-from lmmstudy.report.words.residual_numbers import Json, kind, lags, ratios, variance_kind, visits
+from lmmstudy.report.words.residual_numbers import Json, by_level, kind, lags, ratios, variance_kind, visits
 
 MOST = 6
 """Most visits of a matrix and distances of a list in the equation; the random part has them all."""
@@ -48,7 +48,10 @@ def residual_rows(model: Json, index: Index) -> list[m.Row]:
             (m.sub(letter, index.all), m.op("="), _sd(model, scale, index)),
         ]
     elif inner == "R":
-        middle = [m.num(fmt(sigma2)), m.THIN, *middle]
+        scale2 = m.num(fmt(sigma2))
+        if by_level(model):  # each level has its own
+            scale2 = m.power(m.sub("σ", index.units), m.num("2"))
+        middle = [scale2, m.THIN, *middle]
     head = (m.sub("ε", index.units), m.op("∼"), m.normal(m.num("0"), m.group(middle)))
     return [head, *extra, *_correlation(model, index)]
 
@@ -70,6 +73,13 @@ def _sd(model: Json, scale: float, index: Index) -> str:
 
 def _correlation(model: Json, index: Index) -> list[m.Row]:
     """R or Sigma, entry by entry."""
+    if own := by_level(model):
+        by = model["residual_structure"]["by"]
+        rows: list[m.Row] = []
+        for level, of in own.items():
+            given = m.words(f" for {by} = {level} with σ = {fmt(of['sigma'])}")
+            rows += [(*row[:2], m.group([row[2], given])) for row in _correlation(of, index)]
+        return rows
     name, parameters = kind(model), model["residual_parameters"]
     row, other = index.row, index.other
     left = m.sub("R", row + other)

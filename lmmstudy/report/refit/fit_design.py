@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 import lmmcore as lmm
-from lmmcore.covariance.residual import subject_columns
+from lmmcore.covariance.residual import by_column, subject_columns
 from lmmcore.data.table import Factor, Table
 from lmmcore.formula.calls import variables
 from lmmcore.formula.expressions import response
@@ -165,6 +165,8 @@ def _residual(spec: Specification, subject: str) -> dict[str, Any] | None:
     named["nugget"] = bool(getattr(residual, "nugget", False))
     if isinstance(residual, lmm.AnteDependence):
         named["heterogeneous"] = residual.heterogeneous
+    if (by := by_column(residual)) is not None:
+        named["by"] = by
     return named
 
 

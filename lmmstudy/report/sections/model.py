@@ -8,7 +8,7 @@ from lmmstudy.report.words.phrases import sentence
 from lmmstudy.report.words.residual import meaning
 from lmmstudy.report.words.sentences import model_words, selected_how
 
-KEYS = ("type", "nugget", "time", "subject", "column", "of")
+KEYS = ("type", "nugget", "time", "subject", "by", "column", "of")
 """Keys of a structure in the order of reading."""
 
 

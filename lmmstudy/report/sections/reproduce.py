@@ -71,7 +71,7 @@ def _python(study: Study, model: Json) -> str:
     arguments = [repr(model["formula"]), repr(f"results/{study.dataset}/clean.parquet")]
     residual, variance = residual_of(model["residual_structure"]), variance_of(model["variance"])
     if residual is not None:
-        arguments.append(f"residual=lmm.{residual!r}")
+        arguments.append(f"residual=lmm.{residual!r}".replace(", by=None", ""))
     if variance is not None:
         arguments.append(f"variance=lmm.{variance!r}")
     if study.design.get("categories"):

@@ -1,5 +1,7 @@
 """Tables of the parameters of residual and variance structures."""
 
+from dataclasses import replace
+
 from lmmstudy.report.blocks import Table
 from lmmstudy.report.refit.inference import Bound, Inference
 from lmmstudy.report.sections.variances import interval_text
@@ -9,6 +11,7 @@ from lmmstudy.report.words.residual_numbers import (
     UNEQUAL,
     Json,
     Visits,
+    by_level,
     kind,
     lags,
     ratios,
@@ -27,6 +30,14 @@ def residual_tables(model: Json, inference: Inference | None, conf_level: float)
     """The parameters of the residuals by themselves, by distance, by visit and by level, with intervals."""
     bounds = [b for b in inference.bounds if b.group == "Residual"] if inference else []
     head = f"{level_text(conf_level)} CI"
+    if own := by_level(model):
+        by = model["residual_structure"]["by"]
+        found_by = [
+            replace(table, caption=f"{by} {level}: {table.caption}")
+            for level, of in own.items()
+            for table in residual_tables(of, None, conf_level)
+        ]
+        return [*found_by, *filter(None, [_by_level(model), _intervals(bounds, head)])]
     tables = [_parameters(model, inference, head), _by_distance(model), _by_level(model)]
     found = visits(model)
     if found:

@@ -7,6 +7,7 @@ from lmmstudy.report.words.phrases import listing
 from lmmstudy.report.words.residual_numbers import (
     UNEQUAL,
     Json,
+    by_level,
     kind,
     ratios,
     subject_name,
@@ -56,6 +57,8 @@ def residual_words(model: Json, within: str = "") -> str:
         words += " and nugget" * bool(structure["nugget"])
         words += f" over {structure['time']}" if structure["time"] else ""
     words += within
+    if structure and structure.get("by"):
+        words += f", of their own for each level of {structure['by']}"
     if not model["variance"]:
         return words
     words += "," if structure else ""
@@ -74,6 +77,11 @@ def _correlation(model: Json) -> str:
     structure, parameters = model["residual_structure"], model["residual_parameters"]
     if not structure:
         return ""
+    if own := by_level(model):
+        by, (first, *others) = structure["by"], own
+        sds = listing(f"{fmt(own[level]['sigma'])} in {by} {level}" for level in (first, *others))
+        each = " ".join(f"In {by} {level}: {_correlation(of)}" for level, of in own.items())
+        return f"Each level of {by} has a residual covariance of its own, with SD {sds}. {each}"
     subject, time, name = subject_name(model), structure["time"], structure["type"]
     pair = f"Residuals of the same {subject} that lie d apart in {time} have correlation"
     if name in ("ar1", "car1"):
@@ -141,6 +149,10 @@ def residual_row(model: Json) -> str:
     """Name of the residual variance in the table of variances: which rows have it."""
     where = []
     structure, levels = model["residual_structure"], ratios(model)
+    if own := by_level(model):
+        first, of = next(iter(own.items()))
+        inner = residual_row(of).removeprefix("Residual").removeprefix(" at ")
+        where.append(f"{structure['by']} {first}" + f", {inner}" * bool(inner))
     found = visits(model) if (structure or {}).get("heterogeneous", True) else None
     if found:
         where.append(f"{structure['time']} {found.shown[0]}")
@@ -162,4 +174,5 @@ def boundary_words(phrase: str, model: Json) -> str:
         "rho is 1": f"all residuals of one {subject_name(model)} are the same",
     }
     text = f"Residual parameter on the boundary: {phrase}"
-    return f"{text} ({meanings[phrase]})" if phrase in meanings else text
+    plain = phrase.rsplit(": ", 1)[-1]
+    return f"{text} ({meanings[plain]})" if plain in meanings else text

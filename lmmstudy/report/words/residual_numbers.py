@@ -98,6 +98,34 @@ def ratios(model: Json) -> dict[str, float]:
         return {}
     found = visits(model)
     of_visits = {f"sd({name})/sd({found.names[0]})" for name in found.names[1:]} if found else set()
-    parameters = {n: v for n, v in model["residual_parameters"].items() if n not in of_visits}
+    first, *others = model.get("residual_levels", [""])
+    of_levels = {f"sd({level})/sd({first})" for level in others}
+    skipped = of_visits | of_levels
+    parameters = {n: v for n, v in model["residual_parameters"].items() if n not in skipped}
     matches = [(m, v) for n, v in parameters.items() if (m := _RATIO.fullmatch(n))]
     return {m[2]: 1.0 for m, _ in matches[:1]} | {m[1]: v for m, v in matches}
+
+
+def by_level(model: Json) -> dict[str, Json]:
+    """The record as each level has it whose residuals have a covariance of their own; {} without `by`.
+
+    In each, sigma is the residual SD of the level and the parameters are the level's.
+    """
+    structure, parameters = model["residual_structure"] or {}, model["residual_parameters"]
+    if not structure.get("by"):
+        return {}
+    names = model["residual_levels"]
+    alone = {key: value for key, value in structure.items() if key != "by"}
+    found: dict[str, Json] = {}
+    for level in names:
+        ratio = next((v for n, v in parameters.items() if (m := _RATIO.fullmatch(n)) and m[1] == level), 1.0)
+        own = {n.removeprefix(f"{level}: "): v for n, v in parameters.items() if n.startswith(f"{level}: ")}
+        sigma = model["sigma"] * (ratio if level != names[0] else 1.0)
+        found[level] = {
+            **model,
+            "residual_structure": alone,
+            "residual_parameters": own,
+            "sigma": sigma,
+            "variance": None,
+        }
+    return found

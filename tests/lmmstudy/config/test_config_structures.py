@@ -128,6 +128,15 @@ def test_whether_the_variances_of_visits_differ():
     assert "heterogeneous: 'ar1' has no such choice (only ante_dependence has one)" in problem
 
 
+def test_a_covariance_of_its_own_for_each_level():
+    job = plan(load(with_model({"residual": {"type": "ar1", "by": "sex"}})))["growth"]
+    structure = job["fit"]["slope"]["residual_structure"]
+    assert structure["by"] == "sex" and "sex" in job["clean"]["covariates"]
+    assert residual_of(structure).by == "sex"
+    (problem,) = problems(with_model({"residual": {"type": "ar1", "by": "{sx}"}}))
+    assert "residual.by: {sx} has no meaning" in problem
+
+
 @pytest.mark.parametrize(
     ("subject", "words"),
     [

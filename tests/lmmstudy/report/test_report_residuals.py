@@ -408,3 +408,23 @@ def test_the_equation_stays_well_formed_under_awkward_names():
     changed = model(parameters={f"sd({awkward})/sd(a)": 0.5}, variance=variance)
     assert "<img" not in equation(changed, "score")
     ElementTree.fromstring(str(equation(changed, "score")))
+
+
+def test_a_covariance_of_its_own_for_each_level():
+    parameters = {"A: rho": 0.25, "B: rho": 0.75, "sd(B)/sd(A)": 2.0}
+    changed = model("ar1", parameters) | {"residual_levels": ["A", "B"]}
+    changed["residual_structure"] |= {"by": "arm"}
+    words = meaning(changed)
+    assert "Each level of arm has a residual covariance of its own, with SD 3.000 in arm A and 6.000" in words
+    assert "In arm A: Residuals of the same id" in words and "the estimate of ρ is 0.750" in words
+    assert "of their own for each level of arm" in model_words(changed)
+    assert residual_row(changed) == "Residual at arm A"
+    page = shown(changed)
+    assert "arm B: Parameters of the residuals (REML)" in page
+    near = model("car1", parameters | {"B: rho": 1.0}) | {
+        "residual_levels": ["A", "B"],
+        "certificate": {"boundary": ["B: rho is 1"]},
+    }
+    near["residual_structure"] |= {"by": "arm"}
+    (alert,) = (a for a in residual_alerts(near, 10.0) if "boundary" in a.text)
+    assert "B: rho is 1 (all residuals of one id are the same)" in alert.text
