@@ -39,7 +39,10 @@ def _explain(error: Any) -> Iterator[str]:
             yield f"{where}: unknown key {shown(key)}{near} (allowed: {', '.join(known)})"
     elif rule == "required":
         missing = error.message.split("'")[1]
-        yield f"{where}: the key {missing!r} is missing"
+        remedy = (
+            "; copy those that the candidates name from config/config.yaml" if missing == "models" else ""
+        )
+        yield f"{where}: the key {missing!r} is missing{remedy}"
     elif rule == "enum":
         near = did_you_mean(value, allowed)
         yield f"{where}: {_shown(value)} is not allowed{near} (allowed: {quoted(allowed)})"

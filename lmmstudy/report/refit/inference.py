@@ -17,6 +17,7 @@ from lmmstudy.report.refit.rows import numbers
 
 BOUNDS = "The intervals of the covariance parameters"
 PROFILES = "The profiles of the likelihood"
+SDS = "The intervals of the residual SDs"
 REDUCTIONS = "The tests of the random effects"
 PROFILED = 20_000
 """Most rows of a model with a residual structure whose likelihood is profiled."""
@@ -53,11 +54,13 @@ class Likelihood:
 @dataclass(frozen=True)
 class Inference:
     """bounds : of all covariance parameters; profiles : of those that are drawn; reductions : rows of
-    `Fit.ranova`, none without random effects."""
+    `Fit.ranova`, none without random effects; sds : rows of `Fit.residual_sds`, none where there is one SD or
+    too many."""
 
     bounds: tuple[Bound, ...]
     profiles: tuple[Likelihood, ...]
     reductions: tuple[Mapping[str, Any], ...]
+    sds: tuple[Mapping[str, Any], ...] = ()
 
     def bound(self, group: str, *terms: str) -> Bound | None:
         """The first of the terms that there is."""
@@ -73,7 +76,16 @@ def infer(fit: Any, conf_level: float, attempt: Attempts) -> Inference:
     if not slow and len(bounds) <= DRAWN:
         drawn = attempt(PROFILES, lambda: _profiles(fit, bounds), ())
     reductions = attempt(REDUCTIONS, lambda: _reductions(fit), ())
-    return Inference(bounds, drawn, reductions)
+    sds = attempt(SDS, lambda: _sds(fit, conf_level), ())
+    return Inference(bounds, drawn, reductions, sds)
+
+
+def _sds(fit: Any, conf_level: float) -> tuple[Mapping[str, Any], ...]:
+    try:
+        rows = tuple(fit.residual_sds(conf_level).to_dicts())
+    except LmmError:  # it depends on a covariate or on the fitted values
+        return ()
+    return rows if len(rows) > 1 else ()
 
 
 def _reductions(fit: Any) -> tuple[Mapping[str, Any], ...]:

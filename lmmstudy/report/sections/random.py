@@ -5,7 +5,7 @@ from lmmstudy.report.attempt import parts
 from lmmstudy.report.blocks import Block, Figure, Heading, Section, Table, Text
 from lmmstudy.report.charts import effects, residuals, svg
 from lmmstudy.report.refit.diagnostics import EFFECTS as NORMAL
-from lmmstudy.report.refit.inference import BOUNDS, PROFILES
+from lmmstudy.report.refit.inference import BOUNDS, PROFILES, SDS
 from lmmstudy.report.refit.refit import EFFECTS, Fitted
 from lmmstudy.report.refit.series import Effect
 from lmmstudy.report.sections.figures import quantile_table
@@ -28,6 +28,7 @@ def section(study: Study, model: Json) -> Section:
         study.lost,
         ("The variances", lambda: [variances(study, model)]),
         (BOUNDS, lambda: []),
+        (SDS, lambda: []),
         ("The parameters of the residuals", lambda: residual_tables(model, inference, study.conf_level)),
         ("The shares of the variance", lambda: shares(model)),
         (PROFILES, lambda: likelihoods(study)),

@@ -1,11 +1,12 @@
 """Tables of the parameters of residual and variance structures."""
 
+import math
 from dataclasses import replace
 
 from lmmstudy.report.blocks import Table
 from lmmstudy.report.refit.inference import Bound, Inference
 from lmmstudy.report.sections.variances import interval_text
-from lmmstudy.report.words.numbers import column, fixed, fmt, plain
+from lmmstudy.report.words.numbers import MISSING, column, fixed, fmt, plain
 from lmmstudy.report.words.residual import power_of, rho_text
 from lmmstudy.report.words.residual_numbers import (
     UNEQUAL,
@@ -42,6 +43,7 @@ def residual_tables(model: Json, inference: Inference | None, conf_level: float)
     found = visits(model)
     if found:
         tables += [_correlations(model, found), _covariances(model, found)]
+    tables.append(_sds(inference, head))
     tables.append(_intervals([b for b in bounds if b.term not in (*SINGLE, "sd__Observation")], head))
     return [table for table in tables if table is not None]
 
@@ -51,6 +53,31 @@ def _intervals(bounds: list[Bound], head: str) -> Table | None:
     rows = tuple((parameter_words(b.group, b.term), fmt(b.estimate), interval_text(b)) for b in bounds)
     caption = "Intervals of the parameters of the residuals"
     return Table(caption, ("Parameter", "Estimate", head), rows, "lrr", folded=True) if rows else None
+
+
+def _sds(inference: Inference | None, head: str) -> Table | None:
+    """The residual SD of each group or visit with its interval."""
+    sds = inference.sds if inference else ()
+    if not sds:
+        return None
+    names = list(sds[0])[:-4]
+    body = tuple(
+        (
+            *(plain(row[name]) for name in names),
+            fmt(row["estimate"]),
+            _limits(row["conf_low"], row["conf_high"]),
+        )
+        for row in sds
+    )
+    caption = f"Residual SD by {' and '.join(names)}, with intervals (REML)"
+    note = "Wald's intervals, symmetric on the scale of log SD."
+    heads = (*names, "SD", head)
+    return Table(caption, heads, body, "l" * len(names) + "rr", note, folded=len(body) > FOLDED)
+
+
+def _limits(low: float | None, high: float | None) -> str:
+    known = low is not None and high is not None and math.isfinite(low) and math.isfinite(high)
+    return f"{fmt(low)} to {fmt(high)}" if known else MISSING
 
 
 def _parameters(model: Json, inference: Inference | None, head: str) -> Table | None:

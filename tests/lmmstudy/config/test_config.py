@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from lmmstudy.config.docs import README, render
 from lmmstudy.config.formulas import columns_of, fill
+from lmmstudy.config.problems_formulas import problems_of_formulas
 from lmmstudy.config.problems_values import check_numbers
 from lmmstudy.config.study import ConfigError, load, plan, read_schema
 
@@ -200,3 +201,12 @@ def test_time_and_response_are_no_categories(categories, expected):
     dataset = {"subject": "id", "time": "week", "response": "y", "fixed": "arm", "categories": categories}
     found = list(check_numbers("d", dataset))
     assert len(found) == (expected is not None) and (expected is None or expected in found[0])
+
+
+def test_a_study_has_no_offset_and_names_what_lacks_models():
+    config = changed()
+    config["models"]["intercept"] = {"formula": "{response} ~ {fixed} + offset(dose) + (1 | {subject})"}
+    found = [text for text in problems_of_formulas(plan(load(config))) if "offset" in text]
+    assert len(found) == 1 and "A study has no offset(dose)" in found[0]
+    del config["models"]
+    assert any("'models' is missing; copy those" in text for text in problems(config))

@@ -144,3 +144,14 @@ def test_a_file_that_is_no_report_is_left_alone(sleep, tmp_path):
         with pytest.raises(DataError, match="there already and holds something else"):
             sleep.report(path)
         assert path.read_text("utf-8") == text
+
+
+def test_residual_sds_have_intervals():
+    """nlme 3.1-162: intervals(gls(distance ~ age * Sex, correlation = corSymm(form = ~ 1 | Subject),
+    weights = varIdent(form = ~ 1 | age)))$sigma, of the first age: 1.764 to 3.075, by a numerical Hessian."""
+    fit = lmm.fit("distance ~ age * Sex", TEETH, residual=lmm.Unstructured("age", subject="Subject"))
+    shown = tables(Page(render(content(fit))))["Residual SD by age, with intervals (REML)"]
+    first = next(row for row in shown if row[0] == "8")
+    low, high = map(float, first[2].split(" to "))
+    assert first[1] == "2.329" and (low, high) == pytest.approx((1.764, 3.075), rel=2e-3)
+    assert [row[0] for row in shown][-4:] == ["8", "10", "12", "14"]
