@@ -17,14 +17,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
-from lmmcore.covariance.ante_dependence import AnteDependence
-from lmmcore.covariance.ar1 import AR1
-from lmmcore.covariance.compound import CompoundSymmetry
-from lmmcore.covariance.exponential import CAR1, Exponential, Gaussian
-from lmmcore.covariance.random_walk import RandomWalk
-from lmmcore.covariance.toeplitz import Toeplitz
-from lmmcore.covariance.unstructured import Unstructured
-from lmmcore.covariance.variance import ByGroup, Power
+from lmmcore.covariance.registry import RESIDUALS, VARIANCES
 from lmmcore.data.table import Factor, Table
 from lmmcore.errors import DataError, FitError
 from lmmcore.estimate.fit import estimated
@@ -37,22 +30,7 @@ from lmmcore.runtime.stored import Damaged, check, parsed, read_bytes, spare, wr
 KEY = b"lmmcore"
 FORMAT = 2
 SAME = 1e-8  # relative difference of log-likelihoods that counts as the same
-STRUCTURES = {
-    kind.__name__: kind
-    for kind in (
-        AR1,
-        AnteDependence,
-        CAR1,
-        CompoundSymmetry,
-        Exponential,
-        Gaussian,
-        RandomWalk,
-        Toeplitz,
-        Unstructured,
-        ByGroup,
-        Power,
-    )
-}
+STRUCTURES = {kind.__name__: kind for kind in (*RESIDUALS.values(), *VARIANCES.values())}
 
 
 NAME = (None, str)

@@ -8,6 +8,7 @@ import pytest
 
 import lmmcore as lmm
 from lmmcore.covariance.dense import DenseResidual
+from lmmcore.covariance.parameter import End, StructureParameter, entry, on_own_scale
 from lmmcore.system.moments.dense import Matrices
 from lmmcore.system.moments.subjects import SortedRows
 from tests.support.dense import bound, check_against_dense, simulated
@@ -19,6 +20,7 @@ class MA1:
 
     time: str
     subject: str | None = None
+    by: str | None = None
 
     type = "ma1"
 
@@ -33,6 +35,12 @@ class MA1:
 class MA1Law:
     parameter_names = ("rho",)
     independence = np.zeros(1)
+
+    def parameters(self):
+        scale = on_own_scale(
+            "half Fisher's z", lambda t: float(np.tanh(t) / 2), lambda t: float((1 - np.tanh(t) ** 2) / 2)
+        )
+        return [StructureParameter(scale, (End(-8.0, -0.5), End(8.0, 0.5)), entry(0))]
 
     def starts(self, rows, residuals):
         return [np.array([z]) for z in (-0.5, 0.0, 0.5)]
@@ -83,3 +91,31 @@ def test_a_whole_fit():
     assert fit.augment()["residual_normalized"].std() == pytest.approx(1, abs=0.02)
     with pytest.raises(lmm.FitError, match="cannot be saved"):
         fit.save("unused")
+
+
+def test_intervals_and_levels():
+    """Intervals follow from the parameters that the structure states, on its own scale; by= needs no more."""
+    rng = np.random.default_rng(2)
+    shocks = rng.normal(size=(60, 7))
+    frame = pl.DataFrame(
+        {
+            "b_id": np.repeat(np.arange(60), 6),
+            "arm": np.repeat(["arm0", "arm1"], 180),
+            "t": np.tile(np.arange(6), 60),
+            "y": (shocks[:, 1:] + 0.4 * shocks[:, :-1]).ravel(),
+        }
+    )
+    fit = lmm.fit("y ~ t", frame, residual=MA1("t", subject="b_id"))
+    (row,) = (row for row in fit.confint().to_dicts() if row["term"] == "rho")
+    z = np.arctanh(2 * np.array([row["conf_low"], row["estimate"], row["conf_high"]]))
+    assert -0.5 < row["conf_low"] < row["estimate"] < row["conf_high"] < 0.5
+    assert z[1] - z[0] == pytest.approx(z[2] - z[1], rel=1e-6)
+    profile = next(row for row in fit.confint("profile").to_dicts() if row["term"] == "rho")
+    assert profile["conf_low"] == pytest.approx(row["conf_low"], abs=0.03)
+    both = lmm.fit("y ~ 0 + arm", frame, method="ML", residual=MA1("t", subject="b_id", by="arm"))
+    alone = [
+        lmm.fit("y ~ 1", frame.filter(arm=arm), method="ML", residual=MA1("t", subject="b_id"))
+        for arm in ("arm0", "arm1")
+    ]
+    assert both.loglik == pytest.approx(sum(fit.loglik for fit in alone), abs=1e-7)
+    assert {"arm0: rho", "arm1: rho"} <= set(both.confint()["term"])
