@@ -85,6 +85,12 @@ def not_numbers(values: pl.Series, rows: pl.Series, strange: pl.Series, layout: 
         return Unusable(
             f"column {column!r} holds what is not a number: {where}: for dates set `time_unit`, such as days"
         )
+    named = len(texts) == values.drop_nulls().len() and texts.str.contains(r"^[^\W\d]").all()
+    if column == layout.time and named:  # "Week 2", "V1"
+        return Unusable(
+            f"column {column!r} holds what is not a number: {where}: if these are visits by name, leave "
+            f"`time` out, write `occasion: {column}`, and `time: {column}` in the residual structure"
+        )
     if texts.str.contains(THOUSANDS).any() and not _decimal_comma(texts, layout):
         advice = "separators of thousands are not read, remove them"
         if texts.str.contains(r"^[+-]?\d+,\d+$").any() and layout.design["decimal"] == ".":

@@ -38,7 +38,7 @@ def residual_tables(model: Json, inference: Inference | None, conf_level: float)
             for level, of in own.items()
             for table in residual_tables(of, None, conf_level)
         ]
-        return [*found_by, *filter(None, [_by_level(model), _intervals(bounds, head)])]
+        return [*found_by, *filter(None, [_by_level(model), _sds(inference, head), _intervals(bounds, head)])]
     tables = [_parameters(model, inference, head), _by_distance(model), _by_level(model)]
     found = visits(model)
     if found:

@@ -85,6 +85,12 @@ TEXT = {
     "formula": (HEAD + "1,1,=A1+B2\n", {}, "'=A1+B2' in row 3"),
     "excel error": (HEAD + "1,1,#N/A\n", {}, "'#N/A' in row 3"),
     "word": (HEAD + "1,1,high\n", {}, "'high' in row 3: correct them, or name them under `missing`"),
+    "visits by name": ("id,t,y\n1,Week 2,1\n1,Week 10,2\n", {}, "leave `time` out, write `occasion: t`"),
+    "one time is a word": (
+        HEAD + "1,na,1\n",
+        {},
+        "'na' in row 3: correct them, or name them under `missing`",
+    ),
     "below detection": (HEAD + "1,1,<0.5\n", {}, "'<0.5' in row 3"),
     "range": (HEAD + "1,1,2-3\n", {}, "'2-3' in row 3"),
     "excel month": (HEAD + "1,1,3-Apr\n", {}, "'3-Apr' in row 3"),
