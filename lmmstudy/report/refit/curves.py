@@ -2,7 +2,7 @@
 within subjects."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,16 +12,38 @@ from lmmstudy.config.formulas import columns_of_terms
 from lmmstudy.report.refit.rows import ALL, Rows, numbers, values
 from lmmstudy.report.refit.series import Curve
 
+WITH_TIME = 0.9
+"""R squared, within subjects, of a cubic curve over time above which a covariate moves with time."""
+
 
 def varying(frame: Any, design: Mapping[str, Any]) -> tuple[str, ...]:
-    """Covariates of the fixed effects other than time and group that change within a subject."""
+    """Covariates of the fixed effects other than time and group that change within a subject and move with
+    time, such as its square or the name of the visit: no one value of them belongs to all times. What changes
+    otherwise is averaged over and held like any covariate."""
     subject = values(frame, design["subject"])
     subjects = len(set(subject))
     own = {design.get(key) for key in ("subject", "time", "response", "group")}
     names = [name for name in columns_of_terms(design["fixed"]) if name not in own and name in frame.columns]
-    return tuple(
-        name for name in names if len(set(zip(subject, values(frame, name), strict=True))) > subjects
-    )
+    changing = [name for name in names if len(set(zip(subject, values(frame, name), strict=True))) > subjects]
+    if not design.get("time"):
+        return tuple(changing)
+    time = numbers(frame, design["time"])
+    codes = np.unique(np.array(subject, dtype=str), return_inverse=True)[1]
+    return tuple(name for name in changing if _moves_with(values(frame, name), time, codes))
+
+
+def _moves_with(covariate: Sequence[Any], time: np.ndarray, subject: np.ndarray) -> bool:
+    """Whether time says how the covariate changes within a subject, one of the numbers `subject`: a number
+    along a cubic curve, a category by a level for each time."""
+    if any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in covariate):
+        return len(set(zip(time.tolist(), covariate, strict=True))) == len(set(time.tolist()))
+    t = (time - time.mean()) / (np.ptp(time) or 1.0)
+    columns = np.column_stack([np.asarray(covariate, dtype=float), t, t**2, t**3])
+    rows = np.bincount(subject)
+    means = np.column_stack([np.bincount(subject, weights=column) / rows for column in columns.T])
+    y, X = np.hsplit(columns - means[subject], [1])
+    left = y - X @ np.linalg.lstsq(X, y, rcond=None)[0]
+    return float(np.sum(left**2)) <= (1 - WITH_TIME) * float(np.sum(y**2))
 
 
 def averages(used: Rows, population: np.ndarray, most: int = 60) -> tuple[Curve, ...]:

@@ -81,7 +81,7 @@ def curve_words(study: Study, fit: Fitted) -> str:
     if fit.averaged:
         return (
             f"Lines are means of the population predictions of the rows, because {listing(fit.averaged)} "
-            f"{'changes' if len(fit.averaged) == 1 else 'change'} within {study.subject}."
+            f"{'moves' if len(fit.averaged) == 1 else 'move'} with {study.time or 'the rows'}."
         )
     words = f"Lines are predicted population means with {level_text(study.conf_level)} intervals of the mean."
     return f"{words} Each is {fit.note}" if fit.note else words

@@ -56,8 +56,8 @@ def _without_time(study: Study, fit: Fitted) -> list[Block]:
 
 def _bands(study: Study, fit: Fitted) -> list[Block]:
     if fit.averaged:
-        verb = "changes" if len(fit.averaged) == 1 else "change"
-        words = f"{listing(fit.averaged)} {verb} within {study.subject}, so that no single line over "
+        verb = "moves" if len(fit.averaged) == 1 else "move"
+        words = f"{listing(fit.averaged)} {verb} with {study.time}, so that no single line over "
         return [Text(f"{words}{study.time} is the prediction for a new subject.")]
     if not fit.bands:
         return [Text("The data do not determine the intervals of a prediction for a new subject.")]
@@ -68,7 +68,7 @@ def _bands(study: Study, fit: Fitted) -> list[Block]:
     desc += f"{plain(float(f'{max(float(w.max()) for w in widths):.4g}'))} wide."
     label = svg.Label("fig-bands", f"Predicted {study.response} over {study.time}", desc)
     rows = fit.rows
-    drawn = rows.time.size <= residuals.DOTS
+    drawn = rows.time.size <= residuals.DOTS and not fit.held  # a row has covariates of its own
     groups = np.array(rows.group)
     dots = {g: (rows.time[groups == g], rows.response[groups == g]) for g in rows.groups} if drawn else {}
     chart = charts.bands(label, fit.bands, dots, (study.time_label, study.response_label), study.group)
@@ -81,7 +81,7 @@ def _bands(study: Study, fit: Fitted) -> list[Block]:
         caption += " Limits beyond the scale are cut; the table has them."
     if any(band.weak.any() for band in fit.bands):
         caption += f" {WEAK}"
-    if not drawn:
+    if not drawn and not fit.held:
         caption += f" The {rows.time.size:,} rows are not drawn."
     return [Text(words), Figure("fig-bands", chart, caption, _table(study, fit))]
 

@@ -119,13 +119,24 @@ def test_random_effects_are_those_of_each_subject(refitted):
     np.testing.assert_allclose(fit.fitted[last] - fit.population[last], expected, rtol=1e-6)
 
 
-def test_a_covariate_that_changes_within_subjects_is_averaged_over_its_rows(refitted):
+def test_a_covariate_that_moves_with_time_is_averaged_over_its_rows(refitted):
     frame, record, _ = refitted
     moving = frame.with_columns(dose=pl.col("week") * 0.5 + pl.col("id").rank("dense"))
     design = DESIGN | {"fixed": "week * arm + dose"}
     assert curves.varying(moving, design) == ("dose",)
     steady = frame.with_columns(dose=pl.col("id").rank("dense").cast(float))
     assert curves.varying(steady, design) == ()
+    week = moving["week"].to_numpy()
+    kinds = {
+        "square": (week**2, True),
+        "name": ([f"visit {w:g}" for w in week], True),
+        "stress": (np.random.default_rng(5).normal(size=week.size), False),
+        "side": (["left", "right"] * (week.size // 2), False),
+    }
+    for name, (column, with_time) in kinds.items():
+        other = frame.with_columns(pl.Series(name, column))
+        found = curves.varying(other, DESIGN | {"fixed": f"week * arm + {name}"})
+        assert found == ((name,) if with_time else ()), name
     base, held = curves.reference(steady, design)
     assert base["dose"] == pytest.approx(steady["dose"].mean()) and held[0][0] == "dose"
     population = np.arange(frame.height, dtype=float)

@@ -108,7 +108,7 @@ def test_the_page_names_each_uncertainty_and_prints_each_limit():
 def test_what_cannot_be_predicted_is_said():
     whole = study()
     moving = replace(whole, fitted=replace(whole.fitted, averaged=("dose",), bands=()))
-    assert "dose changes within id, so that no single line over week" in html(moving)
+    assert "dose moves with week, so that no single line over week" in html(moving)
     unknown = replace(whole, fitted=replace(whole.fitted, bands=()))
     assert "do not determine the intervals of a prediction" in html(unknown)
 
