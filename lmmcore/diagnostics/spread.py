@@ -15,6 +15,8 @@ from lmmcore.estimate.solution import Solution
 
 # Times are classes of their own up to MOST of them, else CLASSES of equal counts.
 MOST, CLASSES = 40, 20
+# Share of the variance left by the estimation of beta below which the rows of a time have no limits.
+FREE = 1e-9
 # Most visits that are compared with one another.
 MOST_VISITS = 12
 
@@ -61,7 +63,8 @@ def variance_over_time(solution: Solution, time: Time = None, conf_level: float 
     rows = np.bincount(place, minlength=b)
     kept = rows > 0
     observed, implied, expected, variance = sums[:, kept]
-    low, high = chi_square_limits(2 * expected**2 / variance, conf_level)
+    free = np.where(expected > FREE * implied, 2 * expected**2, np.nan)  # else the mean fits its rows exactly
+    low, high = chi_square_limits(free / np.where(variance > 0, variance, np.nan), conf_level)
     empirical = observed / rows[kept]
     mean = np.bincount(place, weights=times, minlength=b)[kept] / rows[kept]
     return VarianceOverTime(

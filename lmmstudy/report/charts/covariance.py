@@ -28,7 +28,8 @@ def variances(label: svg.Label, found: VarianceOverTime, names: tuple[str, str])
     x = [panel.px(t) for t in found.time]
     parts.append(svg.path(svg.polyline(x, [panel.py(v) for v in found.implied]), "c0 line"))
     for a, low, high in zip(x, found.conf_low, found.conf_high, strict=True):
-        parts.append(svg.line(a, panel.py(low), a, panel.py(high), "c1 interval thin"))
+        if np.isfinite(low):
+            parts.append(svg.line(a, panel.py(low), a, panel.py(high), "c1 interval thin"))
     parts.append(svg.path(svg.marks(x, [panel.py(v) for v in found.empirical], 1), svg.mark_class(1)))
     return svg.drawing(label, height, parts)
 

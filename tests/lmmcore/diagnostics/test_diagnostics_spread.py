@@ -150,3 +150,23 @@ def test_columns():
     assert named["test"].to_list() == ["Breusch-Pagan (Koenker)"] * 2 + ["Brown-Forsythe"]
     with pytest.raises(lmm.DataError, match="no column 'x'"):
         homogeneity(solution, ["x"])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("residual", [None, lmm.CompoundSymmetry(subject="id")])
+def test_a_time_whose_mean_fits_its_only_row_has_no_limits(residual):
+    """With two subjects told apart by arm the fifth visit, of one row, leaves no residual of its own."""
+    frame = pl.DataFrame(
+        {
+            "id": ["a"] * 4 + ["b"] * 5,
+            "arm": ["x"] * 4 + ["y"] * 5,
+            "t": [0.0, 1, 2, 3, 0, 1, 2, 3, 4],
+            "y": [1.0, 2, 3.5, 4, 2, 5, 4, 7, 9],
+        }
+    )
+    fit = lmm.fit(
+        "y ~ C(t) + arm + (1 | id)" if residual is None else "y ~ C(t) + arm", frame, residual=residual
+    )
+    found = variance_over_time(fit.solution, frame["t"].to_numpy())
+    for limits in (found.conf_low, found.conf_high):
+        assert np.isnan(limits[4]) and np.isfinite(limits[:4]).all()

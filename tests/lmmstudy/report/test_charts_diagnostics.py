@@ -97,3 +97,15 @@ def test_a_unit_that_cannot_be_left_out_has_no_mark():
     without[1] = np.nan
     chart = influence.deletions(LABEL, replace(FOUND.deletion, without=without), [0, 1, 2], 1)
     assert len(points(paths(chart, "c1", "mark")[0])) == 2
+
+
+def test_a_variance_without_limits_is_a_mark_alone():
+    bare = replace(
+        FOUND.spread,
+        **{
+            k: np.where(FOUND.spread.time == FOUND.spread.time[0], np.nan, getattr(FOUND.spread, k))
+            for k in ("conf_low", "conf_high")
+        },
+    )
+    whole, less = (covariance.variances(LABEL, found, NAMES) for found in (FOUND.spread, bare))
+    assert less.count("interval thin") == whole.count("interval thin") - 1 and "nan" not in less
