@@ -132,3 +132,10 @@ def test_ids_that_look_alike_or_are_none_are_named():
     said = texts(replace(whole, clean=whole.clean | audit))
     assert r"id has values that look alike and differ: 'S1' and 'S1\u200b'" in said
     assert "id has an id that breaks the pattern of the others: 'Total'" in said
+
+
+def test_a_curve_over_time_that_the_model_lacks_is_an_alert():
+    whole = study()
+    said = {p: texts(replace(whole, fitted=replace(whole.fitted, bend=p))) for p in (None, 0.01, 1e-6)}
+    bends = {p: [t for t in found if t.startswith("The mean bends over week")] for p, found in said.items()}
+    assert bends[None] == bends[0.01] == [] and len(bends[1e-6]) == 1

@@ -134,3 +134,27 @@ def test_wider_intervals_stand_farther_from_the_mean():
     distance = [np.abs(end[:, 1] - mean[:, 1]) for end in ends]
     np.testing.assert_allclose(distance[0], distance[1], atol=0.11)
     np.testing.assert_allclose(distance[2] / distance[0], 1.5, atol=0.02)
+
+
+def test_rows_are_not_drawn_beside_covariates_that_are_held():
+    whole = study()
+    held = replace(whole, fitted=replace(whole.fitted, held=(("sex", "F"),)))
+    marks = [
+        html(s).split('id="fig-bands"')[1].split("</figure>")[0].count("profile mark small")
+        for s in (whole, held)
+    ]
+    assert marks[0] > 0 == marks[1]
+    assert "Other covariates are held at sex = F." in html(held)
+
+
+def test_a_curve_left_out_of_the_model_is_tested(sleep, tmp_path):
+    """contest(lmer(Reaction ~ Days + I(Days^2) + I(Days^3) + (Days | Subject)), rbind(c(0, 0, 1, 0),
+    c(0, 0, 0, 1))) of lmerTest 3.1: F(2, 142.0) = 0.82898, p = 0.438594."""
+    frame, _, found = sleep
+    assert found.bend == pytest.approx(0.438594, rel=1e-4)
+    path = tmp_path / "rows.parquet"
+    bent = frame.with_columns(pl.col("Reaction") + 8 * (pl.col("Days") - 4.5) ** 2)
+    bent.write_parquet(path)
+    assert refit(str(path), bent, MODEL, DESIGN, 0.95).bend < 1e-6
+    square = MODEL | {"formula": "Reaction ~ Days + I(Days ** 2) + (Days | Subject)"}
+    assert refit(str(path), bent, square, DESIGN, 0.95).bend > 0.05
