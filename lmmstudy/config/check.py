@@ -7,6 +7,7 @@ from lmmstudy.clean.clean import examine
 from lmmstudy.config.file import read_config
 from lmmstudy.config.places import usable
 from lmmstudy.config.problems_formulas import problems_of_columns, problems_of_formulas
+from lmmstudy.config.problems_question import problems_of_arms
 from lmmstudy.config.study import ConfigError, load, plan
 
 
@@ -38,6 +39,7 @@ def look(path: str) -> tuple[list[str], list[str]]:
         design = jobs["clean"]
         problems, doubts, audit = examine(name, design["path"] if usable(design["path"]) else None, design)
         found += [*problems_of_columns(name, jobs["fit"], audit), *problems]
+        found += problems_of_arms(name, config["datasets"][name], audit)
         doubtful += doubts
     return found, doubtful
 

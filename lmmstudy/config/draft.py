@@ -161,6 +161,9 @@ def _grouping(group: str | None, levels: Sequence[str]) -> Iterator[str]:
     if group is not None:
         yield f"group: {_scalar(group)} # plots are split by it; a guess"
         yield from _categories(group, levels)
+        if len(levels) > 1:
+            arms = f"{_level(levels[1])}, {_level(levels[0])}"
+            yield f"# question: {{what: means, arms: [{arms}]}} # to name what is answered first: means or slopes"
 
 
 def _categories(column: str, levels: Sequence[str]) -> Iterator[str]:

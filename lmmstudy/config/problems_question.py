@@ -40,3 +40,13 @@ def _check_arms(where: str, arms: Any, dataset: Mapping[str, Any]) -> Iterator[s
         if label(arm) not in known:
             near = did_you_mean(label(arm), known)
             yield f"{where}: {group!r} has no level {shown(arm)}{near} (levels: {quoted(known)})"
+
+
+def problems_of_arms(name: str, dataset: Mapping[str, Any], audit: Mapping[str, Any]) -> Iterator[str]:
+    """Arms of the question that no row of the raw file has; audit : of its cleaning."""
+    question, group = dataset.get("question") or {}, dataset.get("group")
+    counted = next((c.get("levels") for c in audit["columns"] if c["name"] == group), None)
+    if counted:
+        seen = [level for level, rows in counted.items() if rows]
+        where = f"datasets.{name}.question.arms"
+        yield from _check_arms(where, question.get("arms"), {"group": group, "categories": {group: seen}})

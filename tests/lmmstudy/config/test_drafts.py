@@ -9,6 +9,7 @@ import yaml
 
 from lmmstudy.clean.clean import problems_of_raw
 from lmmstudy.cli import main
+from lmmstudy.config.check import check
 from lmmstudy.config.draft import draft
 from lmmstudy.config.study import load, plan
 
@@ -124,3 +125,32 @@ def test_no_doubt_about_the_embedded_studies(monkeypatch, capsys, name):
     monkeypatch.chdir(ROOT)
     assert main(["check"]) == 0
     assert f"{name}:" not in capsys.readouterr().err
+
+
+STANZA = """datasets:
+  trial:
+{draft}models:
+  random_intercept: {{formula: "{{response}} ~ {{fixed}} + (1 | {{subject}})"}}
+  random_slope: {{formula: "{{response}} ~ {{fixed}} + (1 + {{time}} | {{subject}})"}}
+"""
+
+
+@pytest.mark.parametrize(("arms", "sound"), [("drug, placebo", True), ("drugs, placebo", False)])
+def test_a_drafted_question_can_be_asked_and_its_arms_are_looked_for_in_the_file(
+    tmp_path, monkeypatch, arms, sound
+):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"p{k},{('placebo', 'drug')[k % 2]},{t},{k * 7 % 5 + t}" for k in range(12) for t in (0, 4)]
+    Path("trial.csv").write_text("id,arm,week,score\n" + "\n".join(rows) + "\n")
+    lines = draft("trial.csv").splitlines(keepends=True)
+    (asked,) = [line for line in lines if "# question:" in line]
+    assert "arms: [drug, placebo]" in asked
+    kept = [line.replace("# question:", "question:") for line in lines if "categories:" not in line]
+    kept = "".join(line for line in kept[2:]).replace("[drug, placebo]", f"[{arms}]")
+    Path("own.yaml").write_text(STANZA.format(draft=kept))
+    found = check("own.yaml")
+    if sound:
+        assert not found
+    else:
+        assert len(found) == 1
+        assert "trial.question.arms: 'arm' has no level 'drugs', did you mean 'drug'" in found[0]
