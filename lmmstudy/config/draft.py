@@ -163,7 +163,7 @@ def _grouping(group: str | None, levels: Sequence[str]) -> Iterator[str]:
         yield from _categories(group, levels)
         if len(levels) > 1:
             arms = f"{_level(levels[1])}, {_level(levels[0])}"
-            yield f"# question: {{what: means, arms: [{arms}]}} # to name what is answered first: means or slopes"
+            yield f"# question: {{what: means, arms: [{arms}]}} # what is answered first: means, slopes"
 
 
 def _categories(column: str, levels: Sequence[str]) -> Iterator[str]:
