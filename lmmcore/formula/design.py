@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from lmmcore.formula.transforms import State
 # One column of a factor: its text, and a level's number, a basis's label, or None; a column is a product.
 Part = tuple[str, int | str | None]
 Parts = tuple[Part, ...]
+MOST = 10_000
+"""Columns of a design; their cross-products take 800 MB."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ class Design:
     def learn(cls, terms: tuple[Term, ...], table: Table) -> Design:
         """Levels and states from the rows.
 
-        Raises DataError for a category with one level, or a function that is undefined on the rows.
+        Raises DataError for a category with one level, a function that is undefined on the rows, or more than
+        MOST columns.
         """
         levels: dict[str, tuple[str, ...]] = {}
         labels: dict[str, tuple[str, ...]] = {}
@@ -55,6 +59,7 @@ class Design:
             elif isinstance(value, dict):
                 labels[factor] = tuple(value)
         products, _ = code(terms, frozenset(levels))
+        _check_count(products, levels, labels)
         names = tuple(name for product_ in products for name in _names(product_, levels, labels))
         return cls(terms, names, levels, labels, state)
 
@@ -154,6 +159,22 @@ def _checked(factor: str, levels: tuple[str, ...]) -> tuple[str, ...]:
             "needs at least two; leave it out."
         )
     return levels
+
+
+def _check_count(
+    products: Sequence[Product], levels: Mapping[str, tuple[str, ...]], labels: Mapping[str, tuple[str, ...]]
+) -> None:
+    """Raise DataError before that many names and columns are made."""
+    count = 0
+    for product_ in products:
+        sizes = [len(levels.get(c.factor, ())) - (not c.full) or 1 for c in product_ if c.factor in levels]
+        count += prod(sizes) * prod(len(labels[c.factor]) for c in product_ if c.factor in labels)
+        if count > MOST:
+            term = ":".join(c.factor for c in product_)
+            raise DataError(
+                f"The formula stands for more than {MOST:,} columns, reached in {term!r}; interactions of "
+                "categories with many levels are rarely meant: is one of them a number or an id?"
+            )
 
 
 def _names(

@@ -41,11 +41,11 @@ class Damaged(ValueError):
 
 def open_regular(path: str | Path) -> BufferedReader:
     """The regular file, for reading. Raises Damaged for what is none (a pipe might never end), OSError."""
-    file = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
         raise Damaged("it is not a regular file")
-    return file
+    return open(descriptor, "rb")
 
 
 def read_bytes(path: str | Path) -> bytes:

@@ -4,14 +4,26 @@ Snakemake looks at file times and takes such a file for a result. So each run lo
 removes what is damaged, which makes its job run again, to the same bytes.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from lmmcore.errors import DataError
 from lmmcore.runtime.stored import check
 from lmmstudy.base.files import Damaged, file_sha256, name_of_page, read_result
+from lmmstudy.base.folders import Folders
 from lmmstudy.report.data.names import RESULTS
+
+
+def check_folders(datasets: Iterable[str], at: Folders) -> None:
+    """Raise DataError where something else stands in the place of a folder that a run makes."""
+    made = [Path(".snakemake"), at.results, at.reports, at.logs, at.runs / "logs", at.runs / "reports"]
+    for dataset in datasets:
+        made += [parent / dataset for parent in (at.results, at.logs)]
+        made += [parent / dataset / "models" for parent in (at.results, at.logs)]
+    for folder in made:
+        if (folder.exists() or folder.is_symlink()) and not folder.is_dir():
+            raise DataError(f"{folder} is a file or a broken link where a folder should be: move it away.")
 
 
 def remove_damaged(config: Mapping[str, Any], folder: Path) -> dict[str, str]:

@@ -20,7 +20,7 @@ from lmmstudy.config.study import ConfigError
 from lmmstudy.run import ledger, notify, overview, page, state, workflow
 from lmmstudy.run.arguments import check_arguments
 from lmmstudy.run.codes import MEANING, Exit, gravest
-from lmmstudy.run.damage import remove_damaged
+from lmmstudy.run.damage import check_folders, remove_damaged
 from lmmstudy.run.drift import Change, compare
 from lmmstudy.run.lock import Held, abandoned, hold, locked_by_snakemake
 from lmmstudy.run.snapshot import snapshot
@@ -119,6 +119,7 @@ def _run(
             _say(f"{end['message']}: if none is, say snakemake --unlock. Nothing was done.")
             return Exit.LOCKED
         workflow.unlock(copy, at)
+    check_folders(checked["datasets"], at)
     before = _last_good(at)
     _mend(name, checked, at)
     log = at.runs / "logs" / f"{name}.log"
@@ -225,7 +226,8 @@ def _sentence(error: Damaged | OSError) -> str:
     if isinstance(error, Damaged):
         return f"A file of the run cannot be used: {error}."
     reason = error.strerror or str(error)
-    return f"The run cannot use {error.filename or 'its folder'} ({reason}): correct this and run again."
+    place = error.filename2 or error.filename or "its folder"  # of a renaming, what a reader knows
+    return f"The run cannot use {place} ({reason}): correct this and run again."
 
 
 def _tell(changes: Sequence[Change], at: Folders) -> None:

@@ -131,6 +131,8 @@ def _lines(path: Path) -> Iterator[bytes]:
         file = open_regular(path)
     except FileNotFoundError:
         return
+    except Damaged as reason:
+        raise Damaged(f"{path}: {reason}") from None
     with file:
         while line := file.readline(LONGEST):
             rest = line

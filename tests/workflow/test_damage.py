@@ -114,6 +114,38 @@ def test_a_folder_where_a_result_should_be_is_named(mine):
     assert (record / "of the user").is_dir()
 
 
+ELSEWHERE = ("results/alpha", "results/alpha/models", "reports", "logs/alpha", "runs/logs", ".snakemake")
+IN_THE_WAY = {"file": Path.touch, "pipe": os.mkfifo, "broken link": lambda path: path.symlink_to("/none/x")}
+
+
+@pytest.mark.parametrize("kind", IN_THE_WAY)
+def test_what_stands_in_the_place_of_a_folder_is_named(mine, kind):
+    for name in ELSEWHERE:
+        path, aside = mine.folder / name, mine.folder / "aside"
+        path.rename(aside)
+        IN_THE_WAY[kind](path)
+        run = mine.lmm("run")
+        assert run.status == 1 and "Traceback" not in run.text, run.text
+        assert f"{name} is a file or a broken link where a folder should be: move it away." in run.text
+        path.unlink()
+        aside.rename(path)
+    assert mine.lmm("run").status == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["state.json", "ledger.jsonl", "lock", "last.html", "index.html", "config.yaml"]
+)
+def test_what_stands_in_the_place_of_a_file_of_runs_is_named(mine, name):
+    path = mine.folder / "runs" / name
+    for make in (Path.mkdir, os.mkfifo):
+        path.unlink() if path.is_file() else path.rmdir()
+        make(path)
+        run = mine.lmm("run")
+        made_again = run.status == 0 and path.is_file()  # a pipe that is only written to
+        assert made_again or (run.status == 1 and f"runs/{name}" in run.text), run.text
+        assert "Traceback" not in run.text
+
+
 def test_a_state_of_odd_shape_is_refused_in_a_sentence(mine):
     """Whatever the state holds: refused, or the run is compared with what it says; an estimate that the state
     gives otherwise is never passed over."""

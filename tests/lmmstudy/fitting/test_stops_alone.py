@@ -38,6 +38,7 @@ LACKED = {
 UNFITTABLE = {
     "crossed ids": "{response} ~ C(id)*C(t)*C(id):t",
     "more columns than rows": "{response} ~ poly(t, 3) * C(id) * C(t)",
+    "columns without end": "{response} ~ C(huge):C(id):C(t):C(small):C(huge ** 2) + (1 | {subject})",
     "huge powers": "{response} ~ I(t ** 300) + (1 | {subject})",
     "huge and small": "{response} ~ huge + t + (1 | {subject})",
     "huge apart": "{response} ~ huge * small + (huge | {subject})",
