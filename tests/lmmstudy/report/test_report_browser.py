@@ -32,6 +32,15 @@ def test_nothing_sticks_out_of_the_window(tab, pages, name, width):
 
 
 @pytest.mark.parametrize("name", ["trial.html", "index.html"])
+def test_no_column_of_a_table_is_cut_on_a_phone(tab, pages, name):
+    tab.open(pages / name, 390)
+    wide = (
+        "[...document.querySelectorAll('table')].filter(t => t.offsetWidth > t.parentElement.clientWidth + 1)"
+    )
+    assert tab.run(f"{wide}.map(t => t.caption.textContent)") == []
+
+
+@pytest.mark.parametrize("name", ["trial.html", "index.html"])
 def test_the_keyboard_reaches_everything_and_shows_where_it_is(tab, pages, name):
     tab.open(pages / name)
     wanted = "a[href], button, summary, input, [tabindex='0']"
