@@ -81,8 +81,8 @@ def check_numbers(where: str, dataset: Mapping[str, Any]) -> Iterator[str]:
     if names:
         yield (
             f"{where}.time: {time!r} holds visits by name, such as {shown(names[0])}, and times are "
-            "numbers: add a column of numbers (weeks, or 1, 2, 3), name it as `time`, and write C() about it in "
-            "`fixed` for a mean of its own at each visit"
+            "numbers: add a column of numbers (weeks, or 1, 2, 3), name it as `time`, and write C() about it "
+            "in `fixed` for a mean of its own at each visit"
         )
     else:
         yield (
