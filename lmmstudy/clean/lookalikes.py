@@ -23,7 +23,9 @@ LATIN = str.maketrans("авезкмнорстухіјѕαβεηικνορτυχ"
 DIGITS = str.maketrans("oil", "011")
 UNSEEN = ("Cf", "Cc", "Zs")
 """Categories of characters without a shape: formats such as the zero-width space, controls, spaces."""
-SELECTORS = "\ufe00-\ufe0f\u034f"
+SELECTORS = "\ufe00-\ufe0f\u034f\u180b-\u180f\u2800\u115f\u1160\u3164\uffa0"
+"""Characters of other categories without a shape: variants, fillers, the blank of Braille."""
+DASHES, QUOTES = "[\u2010-\u2015\u2212]", "[\u2018\u2019\u02bc\u00b4`]"
 FEWEST = 6
 """Ids from which on they have a pattern."""
 SHARE = 50
@@ -87,4 +89,5 @@ def _visible(text: str) -> str:
     """What is seen of the text, in its plainest characters."""
     plain = unicodedata.normalize("NFKC", text)
     plain = "".join(mark for mark in plain if unicodedata.category(mark) not in UNSEEN)
-    return re.sub(f"[{SELECTORS}]", "", plain)
+    plain = re.sub(QUOTES, "'", re.sub(DASHES, "-", re.sub(f"[{SELECTORS}]", "", plain)))
+    return re.sub(r"\d", lambda digit: str(int(digit[0])), plain).replace("ı", "i")

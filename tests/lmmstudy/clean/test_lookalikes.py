@@ -29,6 +29,13 @@ ALIKE = {
     "a ligature": ["fi1", "\ufb011"],
     "O and 0": ["PO1", "P01"],
     "a direction mark": ["x1", "\u200fx1"],
+    "a filler": ["S01", "S01\u3164"],
+    "a blank of Braille": ["S01", "S01\u2800"],
+    "a Mongolian variant": ["S01", "S01\u180b"],
+    "a dash": ["S-01", "S\u201301"],
+    "a quotation mark": ["O'Neil", "O\u2019Neil"],
+    "an Arabic digit": ["S01", "S0\u0661"],
+    "an i without a dot": ["i1", "\u01311"],
 }
 
 
