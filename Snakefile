@@ -48,5 +48,7 @@ onsuccess:
 
 
 onerror:
-    print(f"Some jobs failed. Each has its own file under {AT.logs}.", file=sys.stderr)
+    print(
+        f"Some jobs failed. Each has its own file under {AT.logs}.", file=sys.stderr
+    )
     unfinished_index(DATASETS, bool(SHARED), AT)
