@@ -46,7 +46,7 @@ def exact_fit(model: Model) -> str | None:
                     "was measured in each of its rows."
                 )
         XY = np.array([*X, rows.y])
-        b = least_squares(within_units(Z, XY, unit)[1], XY)
+        b = least_squares(within_units(Z, list(XY), unit)[1], XY)
         left = within_units(Z, [rows.y - b @ XY[:-1]], unit)[1][-1]
         if left @ left <= EXACT * total:
             return (

@@ -81,6 +81,7 @@ def surface():
         "rlrt": {"fit": lmm.fit("Reaction ~ Days + (1 | Subject)", SLEEP), "term": "Subject", "n": 10},
         "bootstrap_lrt": {"null": small, "alternative": ml, "n": 2, "seed": 1},
         "load": {"path": "nowhere"},
+        "AnteDependence": {"time": "Days"},
         "AR1": {"time": "Days"},
         "CAR1": {"time": "Days"},
         "Exponential": {"time": "Days"},

@@ -18,7 +18,7 @@ from lmmcore.inference.emmeans.multiplicity import ADJUSTMENTS, Adjust
 from lmmcore.inference.emmeans.reference_grid import Level
 from lmmcore.inference.fixed.wald import DfMethod, Estimates, JointTest, joint_test, linear_estimates
 from lmmcore.inference.words import listed
-from lmmcore.runtime.arguments import names, one_of
+from lmmcore.runtime.arguments import names, numbers, one_of
 
 # Share of the largest singular value of contrasts in standard errors below which one repeats the others.
 REPEATED = 1e-7
@@ -103,7 +103,10 @@ class EmmGrid:
     def joint(self, weights: np.ndarray) -> JointTest:
         """F test that all contrasts weights : (k, cells) are 0; those that repeat others, or that the data do
         not determine, are left out. Raises ArgumentError if nothing is left."""
-        C = np.atleast_2d(np.asarray(weights, dtype=float))
+        C = np.atleast_2d(numbers(weights, "weights"))
+        if C.ndim != 2 or C.shape[1] != len(self.offsets):
+            wanted = f"(contrasts, {len(self.offsets)})"
+            raise ArgumentError(f"weights has the shape {C.shape}, but must be {wanted}.")
         functions, size = C @ self.functions, np.abs(C) @ self.size
         coordinates = self.solution.model.coordinates
         determined = coordinates.null_space.determines(functions, size)
