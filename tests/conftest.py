@@ -35,17 +35,19 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return len(os.sched_getaffinity(0)) + 1
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what each test needs and give out what takes longest first.
-
-    The tests of one file, and all of the cluster, stay in one process: they share what is made once.
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what a test needs. The tests of one file, and all of the cluster, stay in one process: they share
+    what is made once. Not in `pytest_collection_modifyitems`: there pytest-xdist has read the groups already.
     """
-    for item in items:
-        name = item.path.as_posix()
-        needs = [need for need, places in NEEDS.items() if re.search(places, name)]
-        for need in needs:
-            item.add_marker(need)
-        item.add_marker(pytest.mark.xdist_group("slurm" if "slurm" in needs else name))
+    name = item.path.as_posix()
+    needs = [need for need, places in NEEDS.items() if re.search(places, name)]
+    for need in needs:
+        item.add_marker(need)
+    item.add_marker(pytest.mark.xdist_group("slurm" if "slurm" in needs else name))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest is given out first."""
     longest = ("slurm", "workflow", "slow")
     items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in longest])
 
