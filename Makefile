@@ -16,10 +16,10 @@ reports: $(READY) ## run the study of config/config.yaml; the reports start at r
 	@$(BIN)/snakemake --cores all
 
 test: $(READY) ## run all tests, on all processors
-	@$(BIN)/python -m pytest -n auto --dist loadgroup
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## run the quick tests: no cluster, no run of Snakemake, no browser
-	@$(BIN)/python -m pytest -n auto --dist loadgroup -m 'not (slurm or workflow or browser or slow)'
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m 'not (slurm or workflow or browser or slow)'
 
 lint: $(READY) ## check style, types and the workflow
 	@$(BIN)/ruff check .

@@ -35,19 +35,15 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return len(os.sched_getaffinity(0)) + 1
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what a test needs. The tests of one file, and all of the cluster, stay in one process: they share
-    what is made once. Not in `pytest_collection_modifyitems`: there pytest-xdist has read the groups already.
-    """
-    name = item.path.as_posix()
-    needs = [need for need, places in NEEDS.items() if re.search(places, name)]
-    for need in needs:
-        item.add_marker(need)
-    item.add_marker(pytest.mark.xdist_group("slurm" if "slurm" in needs else name))
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest is given out first."""
+    """Mark what each test needs; what takes longest is given out first.
+
+    The tests of one file stay in one process (`--dist loadfile`): they share what is made once.
+    """
+    for item in items:
+        for need, places in NEEDS.items():
+            if re.search(places, item.path.as_posix()):
+                item.add_marker(need)
     longest = ("slurm", "workflow", "slow")
     items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in longest])
 
