@@ -20,5 +20,5 @@ def test_the_archive_holds_every_page_with_what_is_said_of_it(study):
     assert told["alpha.html"] == {"dataset": "alpha"} and told["index.html"] == {"page": "all datasets"}
     assert told["compare.html"] == {"page": "datasets side by side"}
     assert "The analysis of <strong>beta</strong>" in frame
-    assert "Its 3 candidates were compared by AIC." in frame and "side by side: the key coefficient" in frame
+    assert "Its 3 candidates were compared by AIC." in frame and "side by side: the answer" in frame
     assert '"Datasets"' in frame and '"Overview"' in frame
