@@ -35,10 +35,6 @@ from lmmcore.system.moments.subjects import SortedRows
 # Starting values: the correlation one median gap apart, and w of the nugget.
 CORRELATIONS = (0.05, 0.6, 0.85)
 START_W = 0.5
-# Mostly measurement error on what hardly changes within a subject can be an optimum of its own: this part of
-# a subject's time as range, and w.
-LONG = 0.5
-LONG_W = 1.5
 # A nugget or a correlation over the shortest gap below this is a zero, one that leaves this to 1 over the
 # longest time of a subject is a one.
 ZERO = 1e-6
@@ -148,16 +144,12 @@ class PowerExponential:
         return np.array([np.log(self.shortest_gap / 20), *([0.0] if self.nugget else [])])
 
     def starts(self, rows: SortedRows, residuals: np.ndarray) -> list[np.ndarray]:
-        """Correlations one median gap apart; with measurement error a long range too."""
+        """Correlations one median gap apart, with and without a share of measurement error."""
         ranges = [
             np.log(self.median_gap / (-np.log(correlation)) ** (1 / self.power))
             for correlation in CORRELATIONS
         ]
-        if not self.nugget:
-            return [np.array([value]) for value in ranges]
-        starts = [np.array([value, START_W]) for value in ranges]
-        far = np.log(self.longest * LONG) if self.longest > 0 else -np.inf
-        return [np.array([far, LONG_W]), *starts] if far > ranges[-1] else starts
+        return [np.array([value, *([START_W] if self.nugget else [])]) for value in ranges]
 
     def natural(self, z: np.ndarray) -> np.ndarray:
         """(range[, nugget]): of CAR1 too, whose rho per unit of time is 0 or 1 to the last digit where that

@@ -15,7 +15,7 @@ from lmmcore.system.moments.diagonal import DiagonalMoments
 from lmmcore.system.moments.subjects import SortedRows
 
 # Rows up to which every starting correlation is paired with every starting variance.
-SOME_ROWS = 2_000
+FEW_ROWS = 100
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ class ScaledResidual:
         return np.concatenate([inner, np.zeros(len(self.variance.parameter_names))])
 
     def starts(self, residuals: np.ndarray) -> list[np.ndarray]:
-        """Those of the correlation with the variance's best guess, but in large samples with every guess."""
+        """Those of the correlation with the variance's best guess, in small samples with every guess."""
         guesses = self.variance.starts(self.marks, residuals)
-        if self.inner is None or len(residuals) > SOME_ROWS:
+        if self.inner is None or len(residuals) > FEW_ROWS:
             guesses = guesses[-1:]
         inner = [np.empty(0)] if self.inner is None else self.inner.starts(residuals)
         return [np.concatenate([start, z]) for z in guesses for start in inner]

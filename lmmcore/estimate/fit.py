@@ -13,7 +13,6 @@ from lmmcore.covariance.variance import Variance
 from lmmcore.data.table import Table, read
 from lmmcore.errors import FitError, FormulaError
 from lmmcore.estimate.effects import blups
-from lmmcore.estimate.reported import with_own_loglik
 from lmmcore.estimate.residuals import fitted_values
 from lmmcore.estimate.solution import Solution, solve
 from lmmcore.formula.parse import parse
@@ -90,7 +89,7 @@ def estimated_streamed(spec: Specification, path: str | Path) -> Solution:
 
 def estimated(spec: Specification, table: Table) -> Solution:
     """Fit a specification to rows that have been read."""
-    solution = with_own_loglik(solve(build(spec, table)))
+    solution = solve(build(spec, table))
     if spec.variance is not None and spec.variance.column is None:
         solution = _with_fitted_variance(spec, table, solution)
     return solution
@@ -108,7 +107,7 @@ def _with_fitted_variance(spec: Specification, table: Table, solution: Solution)
         solution = solve(build(spec, table, fitted), near=solution)
         last, fitted = fitted, _fitted(solution)
         if np.max(np.abs(fitted - last)) < SETTLED * scale:
-            return with_own_loglik(solution)
+            return solution
     raise FitError(
         "The fitted values and the variance that depends on them did not settle; use Power(of=column) of a "
         "covariate instead."

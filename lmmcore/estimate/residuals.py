@@ -77,8 +77,7 @@ def marginal_covariance(solution: Solution, index: np.ndarray) -> np.ndarray:
     model, rows = solution.model, solution.model.rows
     innermost = rows.units[-1]
     if model.structure is None:
-        one = np.eye(index.shape[1], dtype=solution.psi.dtype)
-        V = np.broadcast_to(one, (*index.shape, index.shape[1])).copy()
+        V = np.broadcast_to(np.eye(index.shape[1]), (*index.shape, index.shape[1])).copy()
     else:
         R = model.structure.covariance(solution.natural, index)
         V = np.where(_same(innermost.subject[index]), R, 0.0)

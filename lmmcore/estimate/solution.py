@@ -33,8 +33,6 @@ SMALL = 1e-3
 # digits of the deviance are lost that it is evaluated by other moments; ROUGHLY : whatever R and weights are.
 LOST = 1e-5
 ROUGHLY = 1e-3
-# Relative variances to start from where those that the moments suggest cannot be evaluated.
-HUGE = 1e8
 
 
 @runtime_checkable
@@ -204,10 +202,9 @@ class Solution:
     def certificate(self) -> Certificate:
         """Convergence, in facts."""
         at_end = bool(self.residual_boundary)
-        return certify(self.optimum, self.boundary, at_end, self._names(), lambda: self.cause)
+        return certify(self.optimum, self.boundary, at_end, self._names(), self._unbounded)
 
-    @property
-    def cause(self) -> str | None:
+    def _unbounded(self) -> str | None:
         """Why the likelihood has no maximum, if it has none."""
         return unbounded_group(self.model, self.optimum) or exact_fit(self.model)
 
@@ -240,19 +237,11 @@ def solve(model: Model, near: Solution | None = None) -> Solution:
     starts = starting_points(objective, model.tries) if near is None else [_from(near, objective, model)]
     # Means or slopes that no fixed effect explains may be far larger than their differences between units.
     wide = not all(design.atoms <= model.fixed.atoms for _, design in model.random)
-    try:
-        optimum = estimate(objective, starts, wide)
-        lost = _loses_digits(model, optimum)
-    except FitError:  # perhaps no digit is left at any start, for random effects are huge
-        if model.make_deflated is None or not any(covariance.q for covariance in model.covariances):
-            raise
-        optimum, lost = None, True
-    if lost:
+    optimum = estimate(objective, starts, wide)
+    if _loses_digits(model, optimum):
         if cause := exact_fit(model):
             raise FitError(f"The model cannot be fitted: {cause}")
-        reached = _huge(objective, model) if optimum is None else [optimum.evaluation.theta]
-        optimum = _deflated(model, objective, [*reached, *starts])
-    assert optimum is not None
+        optimum = _deflated(model, objective, [optimum.evaluation.theta, *starts])
     coordinates, best = model.coordinates, optimum.evaluation.value.profile
     theta, objective = optimum.evaluation.theta, optimum.objective
     beta = coordinates.origin + coordinates.fixed @ best.beta
@@ -297,15 +286,9 @@ def _deflated(model: Model, objective: Objective, starts: Sequence[np.ndarray]) 
         b = made.within + optimum.evaluation.value.profile.beta
         psis = optimum.objective.psis(optimum.evaluation.theta)
         theta = objective.theta(psis, optimum.evaluation.theta[objective.residual])
-        starts = [theta, *starts]
+        starts = [theta]
     turned, _ = objective.repivoted(theta)
     return replace(optimum, objective=turned, evaluation=undone(optimum.evaluation, made.within))
-
-
-def _huge(objective: Objective, model: Model) -> list[np.ndarray]:
-    """Starts with huge random effects, at each start of the residual structure."""
-    psis = [HUGE * np.eye(level.q) for level in objective.levels]
-    return [objective.theta(psis, z) for z in model.tries or [np.empty(0)]]
 
 
 def _objective(model: Model) -> Objective:

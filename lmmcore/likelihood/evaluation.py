@@ -86,11 +86,6 @@ class Evaluation:
             return self.make_derivatives()
 
     @property
-    def is_differentiated(self) -> bool:
-        """Whether derivatives have been made: asking for them costs nothing then."""
-        return "derivatives" in vars(self)
-
-    @property
     def gradient(self) -> np.ndarray:
         """(m,)."""
         return self.derivatives.gradient

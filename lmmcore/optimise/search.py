@@ -31,9 +31,6 @@ LARGER = 6
 # Rows up to which starts with small and with large random effects are followed beside a serial correlation;
 # beyond, the deviance at the moment estimates of Psi shows which correlations lie in a valley of their own.
 SOME_ROWS = 1000
-# Rows up to which, beside a correlation with further parameters (a nugget, a variance by group), searches
-# start from so many of its values.
-DIFFERENT_ROWS, DIFFERENT = 2000, 3
 
 
 def estimate(objective: Objective, starts: Sequence[np.ndarray], wide: bool = False) -> Optimum:
@@ -135,25 +132,12 @@ def starting_points(objective: Objective, correlations: Sequence[np.ndarray]) ->
         found = [at(z, SCALES[:2]) for z in correlations]
         valleys = [starts[place] for starts in zip(*found, strict=True) for place in _local_minima(starts)]
         return _lowest(valleys)
-    whole = [at(z, (1.0,))[0] for z in correlations]
-    few = objective.n <= DIFFERENT_ROWS and len(correlations[0]) > 1
-    starts = _lowest(_of_each_correlation(correlations, whole) if few else whole)[: DIFFERENT if few else 1]
+    starts = _lowest([at(z, (1.0,))[0] for z in correlations])[:1]
     if random:
         starts += _lowest([at(z, SCALES[1:2])[0] for z in correlations[-2:]])[:1]
         if objective.n <= SOME_ROWS:
             starts += _lowest(at(correlations[0], SCALES[2:]))
     return starts
-
-
-def _of_each_correlation(
-    correlations: Sequence[np.ndarray], starts: Sequence[tuple[np.ndarray, float]]
-) -> list[tuple[np.ndarray, float]]:
-    """The lowest of the starts whose first parameter of the residuals is the same."""
-    best = dict[float, tuple[np.ndarray, float]]()
-    for z, start in zip(correlations, starts, strict=True):
-        if z[0] not in best or start[1] < best[z[0]][1]:
-            best[z[0]] = start
-    return list(best.values())
 
 
 def _starting_psis(objective: Objective, z: np.ndarray) -> list[np.ndarray] | None:
