@@ -236,15 +236,16 @@ def test_names_follow_broom():
 
 
 def test_a_structure_from_outside_the_package():
-    """Its parameter has limits on its own unbounded scale; its derivative there is not known."""
+    """It states the scale on which its parameter has limits."""
     data = frame("data/raw/sleepstudy.csv")
     fit = lmm.fit("Reaction ~ Days", data, residual=MA1("Days", subject="Subject"))
     found = components(fit.solution)
-    assert found.term == ("rho", "sd__Observation") and found.scale[0] == "its own"
-    assert np.isnan(found.std_error[0]) and np.isfinite(found.std_error[1])
+    assert found.term == ("rho", "sd__Observation") and found.scale[0] == "half Fisher's z"
     assert -0.5 < found.conf_low[0] < found.estimate[0] < found.conf_high[0] < 0.5
     written = Written(fit.solution.model, names_of(found))
     curvature = hessian(lambda values: written.deviance(values, True), found.estimate, np.array([1e-3, 0.1]))
-    se_z = np.sqrt(2 * np.linalg.inv(curvature)[0, 0]) / (0.5 * (1 - (2 * found.estimate[0]) ** 2))
+    se = np.sqrt(2 * np.linalg.inv(curvature)[0, 0])
+    assert found.std_error[0] == pytest.approx(se, rel=1e-3)
+    se_z = se / (0.5 * (1 - (2 * found.estimate[0]) ** 2))
     z = np.arctanh(2 * found.estimate[0])
     assert found.conf_high[0] == pytest.approx(np.tanh(z + QUANTILE * se_z) / 2, rel=1e-4)

@@ -11,7 +11,6 @@ import pytest
 from scipy import stats
 
 import lmmcore as lmm
-from lmmcore.inference.models.ranova import ranova
 
 ROOT = Path(__file__).resolve().parents[3]
 REFERENCE = json.loads((ROOT / "tests/reference/random_effects_reference.json").read_text("utf-8"))["ranova"]
@@ -19,6 +18,10 @@ REFERENCE = json.loads((ROOT / "tests/reference/random_effects_reference.json").
 
 def made(name):
     return pl.read_csv(ROOT / "tests/reference/data" / f"{name}.csv")
+
+
+def ranova(fit):
+    return fit.ranova()
 
 
 @pytest.mark.parametrize("entry", REFERENCE, ids=lambda entry: f"{entry['formula']}, {entry['method']}")
