@@ -31,6 +31,7 @@ PIECES = {
     (inference, "_bounds"): inference.BOUNDS,
     (inference, "_profiles"): inference.PROFILES,
     (inference, "_reductions"): inference.REDUCTIONS,
+    (inference, "_sds"): inference.SDS,
     (diagnostics, "residual_quantiles"): diagnostics.QUANTILES,
     (diagnostics, "effect_quantiles"): diagnostics.EFFECTS,
     (diagnostics, "residual_autocorrelation"): diagnostics.LAGS,
