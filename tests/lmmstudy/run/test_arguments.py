@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lmmcore.errors import DataError
+from lmmstudy.base.folders import folders_of
 from lmmstudy.cli import main
 from lmmstudy.config.file import ConfigError
 from lmmstudy.config.study import study
@@ -104,11 +105,13 @@ def test_the_configuration_checked_is_the_one_that_runs(tmp_path, monkeypatch, n
     Path(name).write_text(TEXT.format(title="mine"))
     checked = workflow.checked_copy(name, Path("runs/config.yaml"))
     assert Path("runs/config.yaml").read_bytes() == Path(name).read_bytes()
-    call = workflow.command(Path("runs/config.yaml"), ())
+    call = workflow.command(Path("runs/config.yaml"), folders_of(name), ())
     from snakemake.cli import parse_args, parse_config
 
     _, given = parse_args(call[call.index("--snakefile") :])
-    assert study(parse_config(given.config)) == checked == study({}, where=name)
+    keys = parse_config(given.config)
+    assert keys.pop("study_folder") == str(folders_of(name).root)
+    assert study(keys) == checked == study({}, where=name)
     assert checked["datasets"]["d"]["title"] == "mine"
 
 
@@ -137,4 +140,5 @@ def test_a_refused_run_is_written_down_as_broken_off(tmp_path, monkeypatch, caps
     assert main(["run", "--config", "007", "--", "-n"]) == 1
     said = capsys.readouterr().err
     assert "lmm run does not take --dry-run" in said and "nothing moved" not in said
-    assert '"exit": 1' in Path("runs/ledger.jsonl").read_text() and not Path("results").exists()
+    at = folders_of("007")
+    assert '"exit": 1' in (at.runs / "ledger.jsonl").read_text() and not at.results.exists()
