@@ -69,6 +69,8 @@ def test_a_browser_reads_and_searches_it_from_the_disk(site, tmp_path):
                 assert all(url.startswith(("file:", "data:")) for url in tab.requests()), page.name
         tab.open(site / "search.html")
         tab.run("location.search = '?q=nugget'; 0")
-        tab.wait("document.querySelector('#search-results a')?.innerText.includes('covariance')")
+        results = "[...document.querySelectorAll('#search-results a')]"
+        found = f"{results}.some(a => a.innerText.includes('covariance'))"
+        tab.wait(found)
         tab.wait("document.querySelector('#search-results .search-summary')?.innerText.includes('found')")
         assert not tab.complaints()
